@@ -17,13 +17,13 @@ pub use accept::{Gateway, Resubmit, Resubmitted, Workers};
 pub use ages::Ages;
 pub use count::{Counter, ReceivedCounts};
 pub use deliver::{
-    Backlog, Delivery, DiskLog, Fetches, Noted, ParsedEvents, Pauses, Records, Terms, Unplaced,
-    deliver, window_of,
+    AsidePlace, Backlog, Consumed, Counted, Delivery, DiskLog, Fetches, Handover, Intake, Noted,
+    OutOfKafka, ParsedEvents, Pauses, Records, Terms, Unplaced, Until, deliver, window_of,
 };
 pub use devices::Devices;
 pub use documents::Documents;
 pub use preview::Preview;
-pub use render::{Render, ToBus, ToStore};
+pub use render::{Onward, Render, ToBus, ToStore};
 pub use replays::{NotReplayed, Plan, Replays, Wanted};
 pub use resend::{Line, Order, Resend, Resent, WithResent};
 pub use timetable::{Answered, Column, Ending, Timetable};

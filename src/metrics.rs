@@ -23,7 +23,7 @@ mod observe;
 pub use counts::COUNTS;
 pub use histogram::{Bound, Bucket, Buckets};
 pub use install::install;
-pub use observe::observe;
+pub use observe::{KAFKA_RETENTION, group_lags, observe};
 
 use names::*;
 
@@ -226,6 +226,17 @@ pub fn no_subscriber(lane: Lane, person_type: PersonType) {
     if lane == Lane::Urgent {
         counter!(UNHEARD, "person_type" => person_type.as_str()).increment(1);
     }
+}
+
+/// A record on Kafka was passed over on its way to a destination.
+pub fn passed_over(destination: &Arc<str>, lane: Lane, why: &'static str) {
+    let destination = Arc::clone(destination);
+    let labels = [
+        ("destination", metrics::SharedString::from(destination)),
+        ("lane", lane.as_str().into()),
+        ("why", why.into()),
+    ];
+    counter!(PASSED_OVER, &labels).increment(1);
 }
 
 pub fn aside(records: usize, bytes: u64) {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::history::{History, Minute};
 use super::snapshot::Snapshot;
-use crate::gateway::Devices;
+use crate::gateway::{Consumed, Devices};
 use crate::metrics;
 use crate::queue::{Queue, Status};
 use crate::send::contact::{Contact, Finding};
@@ -42,6 +42,8 @@ pub struct Health {
 struct Parts {
     queue: Queue,
     contacts: Vec<Arc<Contact>>,
+    /// Destinations that get their events out of Kafka.
+    consumed: Vec<Arc<Consumed>>,
     clock: Arc<Clock>,
     devices: Arc<Devices>,
     settings: Mutex<Settings>,
@@ -70,6 +72,7 @@ impl Health {
         &self,
         queue: Queue,
         contacts: Vec<Arc<Contact>>,
+        consumed: Vec<Arc<Consumed>>,
         clock: Arc<Clock>,
         devices: Arc<Devices>,
         notes: Vec<String>,
@@ -77,6 +80,7 @@ impl Health {
         let _ = self.parts.set(Parts {
             queue,
             contacts,
+            consumed,
             clock,
             devices,
             settings: Mutex::new(Settings {
@@ -109,7 +113,7 @@ impl Health {
 
     /// Why boxes should not come here; empty when they should.
     pub fn causes(&self) -> Vec<String> {
-        self.causes_at(self.queue().map(Queue::status).as_ref())
+        self.causes_at(self.status().as_ref())
     }
 
     fn causes_at(&self, queue: Option<&Status>) -> Vec<String> {
@@ -196,7 +200,8 @@ impl Health {
     pub(super) fn scrape(&self) -> String {
         let _looking = self.looking.lock();
 
-        let queue = self.queue().map(Queue::status);
+        let queue = self.status();
+        self.consumed().iter().for_each(|it| it.observe());
         queue
             .iter()
             .for_each(|queue| metrics::observe(queue, |time| self.age(time)));
@@ -227,6 +232,18 @@ impl Health {
 
     pub(super) fn queue(&self) -> Option<&Queue> {
         self.parts.get().map(|parts| &parts.queue)
+    }
+
+    /// Of the queue, and beside its destinations those that get their events out of Kafka.
+    pub(super) fn status(&self) -> Option<Status> {
+        let mut status = self.queue()?.status();
+        let consumed = self.consumed().iter().flat_map(|it| it.status());
+        status.subscriptions.extend(consumed);
+        Some(status)
+    }
+
+    pub(super) fn consumed(&self) -> &[Arc<Consumed>] {
+        self.parts.get().map_or(&[], |parts| &parts.consumed)
     }
 
     fn devices(&self) -> Option<&Devices> {

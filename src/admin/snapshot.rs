@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::health::Health;
 use super::history::Lately;
 use crate::metrics::{Buckets, COUNTS, Outcome};
-use crate::queue::{self, Status, SubscriptionStatus};
+use crate::queue::{Status, SubscriptionStatus};
 use crate::send::contact::{Finding, Waits};
 use boxbridge_event::Timestamp;
 
@@ -108,6 +108,17 @@ pub struct Lane {
     pub oldest_seconds: f64,
     /// From received to acknowledged, since the process started.
     pub lag_seconds: Buckets,
+    /// Where it gets its events out of Kafka, those that this gateway has now.
+    #[serde(default)]
+    pub partitions: Vec<Partition>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partition {
+    pub topic: String,
+    pub partition: i32,
+    /// Records behind the place of its group, by the brokers' own offsets.
+    pub waiting: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +147,7 @@ pub struct PausedType {
 
 impl Health {
     pub fn snapshot(&self) -> Snapshot {
-        let queue = self.queue().map(queue::Queue::status);
+        let queue = self.status();
         let (ready, findings) = self.readiness(queue.as_ref());
 
         let mut subscriptions: Vec<_> = queue
@@ -194,7 +205,22 @@ impl Health {
             expired: subscription.tally.expired_total(),
             oldest_seconds: oldest.as_secs_f64(),
             lag_seconds: COUNTS.lag(&subscription.destination, subscription.lane),
+            partitions: self.partitions(subscription),
         }
+    }
+}
+
+impl Health {
+    fn partitions(&self, subscription: &SubscriptionStatus) -> Vec<Partition> {
+        let of_it = self.consumed().iter();
+        let of_it = of_it.filter(|it| *it.counted.destination == *subscription.destination);
+        let lags = of_it.flat_map(|it| it.lags(subscription.lane));
+        lags.map(|(topic, partition, waiting)| Partition {
+            topic,
+            partition,
+            waiting,
+        })
+        .collect()
     }
 }
 

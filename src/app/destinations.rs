@@ -22,13 +22,15 @@ use boxbridge_event::Timestamp;
 mod announcements;
 mod deliveries;
 mod discovery;
+mod out_of_kafka;
 pub mod picture_store;
 mod second_word;
 mod threads;
+mod told;
 
-pub use deliveries::keep_delivering;
 pub(super) use deliveries::{Common, Delivered, Deliveries};
 pub(super) use threads::LaneThreads;
+pub use told::keep_delivering;
 
 /// A destination that can be connected to.
 pub(super) struct Made<'a> {

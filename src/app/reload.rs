@@ -205,7 +205,12 @@ impl Parts {
         changes: &Changes,
     ) -> Result<Vec<(&Delivered, Made<'a>)>, NotTaken> {
         let touched = self.destinations.iter();
-        let touched = touched.filter(|destination| is_touched(&destination.name, changes));
+        let touched = touched.filter(|destination| {
+            let source = config.send.named(&destination.name);
+            let source = source.and_then(boxbridge_config::Destination::source);
+            is_touched(&destination.name, changes)
+                || source.is_some_and(|source| is_touched(source, changes))
+        });
         let made = touched.filter_map(|destination| {
             let made = destination.remade(&self.maker, config).transpose()?;
             Some(made.map(|made| (destination, made)))

@@ -244,9 +244,10 @@ impl Start {
 
         self.health.opened(
             data.queue.clone(),
+            destinations.iter().flat_map(Delivered::contacts).collect(),
             destinations
                 .iter()
-                .map(|it| Arc::clone(&it.contact))
+                .filter_map(Delivered::consumed)
                 .collect(),
             Arc::clone(&data.clock),
             Arc::clone(&data.devices),

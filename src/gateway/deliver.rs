@@ -24,7 +24,6 @@ mod set_aside;
 use tokio_util::sync::CancellationToken;
 
 use super::Render;
-use crate::gateway::kept::Aside;
 use crate::links::album::Album;
 use crate::queue::Verdicts;
 use crate::send::contact::Contact;
@@ -36,8 +35,8 @@ pub use backlog::{Backlog, window_of};
 pub use parsed::ParsedEvents;
 pub use pauses::{Noted, Pauses};
 pub use pictures::Fetches;
-pub use records::{DiskLog, Records};
-pub use set_aside::Unplaced;
+pub use records::{Consumed, Counted, DiskLog, Handover, Intake, OutOfKafka, Records, Until};
+pub use set_aside::{AsidePlace, Unplaced};
 
 /// Before the first attempt to connect again; doubled up to `send.retry_max`.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -56,7 +55,7 @@ pub struct Delivery<D, R, S> {
     pub events: Arc<ParsedEvents>,
     /// What the store has settled; `None` for the store itself.
     pub verdicts: Option<Verdicts>,
-    pub aside: Arc<Aside>,
+    pub aside: AsidePlace,
     /// Records that it does not take for now.
     pub unplaced: Unplaced,
     pub contact: Arc<Contact>,

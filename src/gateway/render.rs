@@ -5,6 +5,10 @@
 
 use std::sync::Arc;
 
+mod onward;
+
+pub use onward::Onward;
+
 use crate::links::Links;
 use crate::links::later::Later;
 use crate::route::{PicturesNow, Router, Sending};
@@ -12,7 +16,7 @@ use crate::send::window::Poison;
 use crate::send::{Reason, Rejection};
 use boxbridge_config::PictureWait;
 use boxbridge_event::{
-    Event, Message, Object, Picture, PictureKind, PictureSet, PictureVerdict, Timestamp,
+    Event, Message, Object, Picture, PictureKind, PictureSet, PictureVerdict, Record, Timestamp,
 };
 
 /// Record → message, for one kind of destination.
@@ -34,9 +38,10 @@ pub trait Render: Send + Sync + 'static {
     /// The pictures to send if they cannot be read back, or why the event is not sent.
     fn without_pictures(&self, event: &Event, error: String) -> Result<Vec<Picture>, Rejection>;
 
-    /// `None` where there is nothing to do.
+    /// `None` where there is nothing to do. `event` is the record's.
     fn message(
         &self,
+        record: &Record,
         event: &Event,
         sending: &Sending<'_>,
         pictures: Vec<Picture>,
@@ -123,6 +128,7 @@ impl Render for ToBus {
 
     fn message(
         &self,
+        _record: &Record,
         event: &Event,
         sending: &Sending<'_>,
         pictures: Vec<Picture>,
@@ -210,6 +216,7 @@ impl Render for ToStore {
 
     fn message(
         &self,
+        _record: &Record,
         event: &Event,
         _sending: &Sending<'_>,
         pictures: Vec<Picture>,

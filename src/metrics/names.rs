@@ -112,6 +112,10 @@ names! {
     gauge PICTURES_WAITING = "boxbridge_send_pictures_waiting";
     /// Messages that the broker in this process dropped before a subscriber took them.
     counter EMBEDDED_DROPPED = "boxbridge_send_embedded_dropped_total";
+    /// Records on Kafka that were passed over on their way to a destination: foreign = no event of ours, repeated = the same event again.
+    counter PASSED_OVER = "boxbridge_send_passed_over_total";
+    /// Records of a partition that its consumer group has still to deliver, or to see that the other lane does; of this gateway's partitions.
+    gauge GROUP_LAG = "boxbridge_send_group_lag_records";
     /// Person types of which events wait at a destination since it refused them.
     gauge PAUSED = "boxbridge_send_paused";
 }

@@ -8,10 +8,12 @@ use metrics::{counter, gauge};
 
 use super::names::*;
 use crate::queue::{SpaceUsed, Status, SubscriptionStatus};
-use boxbridge_event::Timestamp;
+use boxbridge_event::{Lane, Timestamp};
 
-/// Every rule by which a record can expire: the queue is full, the picture store is full, the log is rotten where the record was.
-const EXPIRY_RULES: [&str; 3] = ["on_full", "max_bytes", "rotten"];
+/// The brokers deleted records before a consumer group of ours had read them.
+pub const KAFKA_RETENTION: &str = "kafka_retention";
+/// Every rule by which a record can expire: the queue is full, the picture store is full, the log is rotten where the record was, and that one.
+const EXPIRY_RULES: [&str; 4] = ["on_full", "max_bytes", "rotten", KAFKA_RETENTION];
 
 /// Sets everything to what the queue says now.
 pub fn observe(queue: &Status, age: impl Fn(Timestamp) -> Duration) {
@@ -79,5 +81,18 @@ fn destination(subscription: &SubscriptionStatus, oldest: Duration) {
     for rule in EXPIRY_RULES {
         let count = tally.expired.get(rule).copied().unwrap_or(0);
         counter!(EXPIRED, &with("rule", rule)).absolute(count);
+    }
+}
+
+/// How far a destination's group is behind, by partition. Of partitions that other gateways have now, nothing is said.
+pub fn group_lags(destination: &str, lane: Lane, lags: &[(String, i32, u64)]) {
+    for (topic, partition, records) in lags {
+        let labels = [
+            ("destination", destination.to_owned()),
+            ("lane", lane.to_string()),
+            ("topic", topic.clone()),
+            ("partition", partition.to_string()),
+        ];
+        gauge!(GROUP_LAG, &labels).set(*records as f64);
     }
 }

@@ -29,6 +29,7 @@ use boxbridge_event::{
 pub mod attributes;
 pub mod device_status;
 pub mod discovery;
+mod onward;
 mod payload;
 mod picture_locations;
 pub mod pictures_told;

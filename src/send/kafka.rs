@@ -17,12 +17,12 @@ use super::{ConnectError, Destination};
 use crate::system::fault::Fault;
 use boxbridge_event::{ByLane, Lane, Message};
 
+mod aside;
 mod batch;
 mod client;
 mod devices;
 mod failure;
-mod in_flight;
-mod known_topics;
+pub mod group;
 mod probe;
 mod producer;
 mod record;
@@ -30,6 +30,7 @@ mod report;
 mod session;
 mod topics;
 
+pub use aside::{ASIDE_TOPIC, AsideTopic, LeftAside};
 pub use probe::{Probe, Produce, TopicProbe};
 pub use record::header_name;
 pub use session::Session;

@@ -119,7 +119,20 @@ impl Mqtt {
 
     /// The same broker, over connections called `name` that say nothing of the gateway's status: for what is told beside events.
     pub fn beside(&self, name: &str) -> Mqtt {
-        let namesake = Arc::new(Namesake::new(client_id(&self.config, &self.identity, name)));
+        let namesake = self.namesake(name);
+        self.without_status(ByLane::new(|_| Arc::clone(&namesake)))
+    }
+
+    /// The same broker, over connections of each lane beside its own: for what comes out of Kafka.
+    pub fn out_of_kafka(&self) -> Mqtt {
+        self.without_status(ByLane::new(|lane| self.namesake(&format!("kafka-{lane}"))))
+    }
+
+    fn namesake(&self, name: &str) -> Arc<Namesake> {
+        Arc::new(Namesake::new(client_id(&self.config, &self.identity, name)))
+    }
+
+    fn without_status(&self, namesakes: ByLane<Arc<Namesake>>) -> Mqtt {
         let patience = |_| Arc::new(Patience::new(self.stall_timeout));
 
         Mqtt {
@@ -131,7 +144,7 @@ impl Mqtt {
             addresses: Arc::clone(&self.addresses),
             identity: self.identity.clone(),
             greeting: Greeting::of(&self.identity.destination),
-            namesakes: ByLane::new(|_| Arc::clone(&namesake)),
+            namesakes,
             patience: ByLane::new(patience),
             learned_size: Arc::clone(&self.learned_size),
             window: self.window,

@@ -28,6 +28,7 @@ use crate::values::site::is_site;
 use crate::values::template::{Field, Template};
 
 mod current;
+mod from_kafka;
 mod settings;
 
 pub use current::Current;
@@ -180,6 +181,7 @@ fn destinations(config: &Config, read: &mut Reader) {
             let routes = &destination.routes;
             routes.check_destination(read, name, &config.routes, &store.routes);
         }
+        from_kafka::check(destination, &config.send, read);
         check_status_topics(destination, &config.routes, read);
         check_discovery(destination, &config.routes, read);
 

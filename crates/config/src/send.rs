@@ -155,6 +155,14 @@ impl Destination {
         })
     }
 
+    /// The Kafka destination that it gets its events out of; `None` = the queue.
+    pub fn source(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Mqtt(mqtt) => mqtt.from.as_deref(),
+            Kind::Store(_) | Kind::Kafka(_) => None,
+        }
+    }
+
     pub fn is_bus(&self) -> bool {
         !matches!(self.kind, Kind::Store(_))
     }

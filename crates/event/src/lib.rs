@@ -28,7 +28,7 @@ pub use fairness::{FairQueue, ShareKey};
 pub use ids::{EventId, Revision, Sequence};
 pub use outgoing::{DeviceStatus, Message, Object};
 pub use receipt::{Authenticated, BoxPass, Code, Receipt, Refusal, Reply, Source};
-pub use record::{NoPictures, Outcome, ReadPictures, Reading, Record, Resent};
+pub use record::{Carried, NoPictures, Outcome, ReadPictures, Reading, Record, Resent};
 pub use size::Size;
 pub use timestamp::Timestamp;
 pub use words::{

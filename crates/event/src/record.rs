@@ -29,7 +29,18 @@ pub struct Record {
     /// Of one that was set aside and is sent again.
     pub resent: Option<Box<Resent>>,
     pub appended_before_this_process: bool,
+    /// Of one that comes over a bus; `event` is then the message's payload.
+    pub carried: Option<Arc<Carried>>,
     pub picture_reader: Arc<dyn ReadPictures>,
+}
+
+/// What a message had beside its payload when it went to the bus.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Carried {
+    pub key: String,
+    pub attributes: Vec<(&'static str, String)>,
+    /// The bus's own time of it.
+    pub timestamp: Timestamp,
 }
 
 /// What a record was before it was set aside: the source that sends it again numbers it anew.

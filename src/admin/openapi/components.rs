@@ -74,6 +74,7 @@ fn of_status() -> Named {
         ("Lane", lane()),
         ("Finding", finding()),
         ("PausedType", paused_type()),
+        ("Partition", partition()),
         ("Readiness", readiness()),
     ]
 }
@@ -113,6 +114,7 @@ fn lane() -> Value {
         "expired": count(),
         "oldest_seconds": {"type": "number", "description": "age of the oldest that waits or is to be replayed; 0 where none is"},
         "lag_seconds": about(named("Buckets"), "from received to acknowledged, since the process started"),
+        "partitions": about(list(named("Partition")), "where it gets its events out of Kafka: those that this gateway has now"),
     }))
 }
 
@@ -135,6 +137,14 @@ fn finding() -> Value {
         "destination": about(text_or_null(), "null where it is the gateway itself"),
         "person_type": word_or_null(person_types()),
         "message": about(text(), "as in `reasons`"),
+    }))
+}
+
+fn partition() -> Value {
+    object(json!({
+        "topic": text(),
+        "partition": count(),
+        "waiting": about(count(), "records behind its group's place, by the brokers' own offsets"),
     }))
 }
 

@@ -1,21 +1,21 @@
 //! Delivery to the destinations: one loop per destination and lane.
 //!
-//! Promises: a fault in a loop costs its session, and the loop goes on. Other settings end a session in order, and the next one takes up at
-//! the lowest record without an answer. Deliberately knows a destination's kind only to choose what renders its messages.
+//! Promises: a destination's lanes share nothing but its client and what is shown of it. Deliberately knows a destination's kind only to choose what renders its messages.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::announcements::{self, Announced, Introduced};
+use super::out_of_kafka::FromKafka;
 use super::second_word::SecondWord;
+use super::told::{Tell, keep_delivering, tell};
 use super::{Client, LaneThreads, Made, Maker, discovery, kafka, picture_store};
 use crate::app::data_dir::DataDir;
 use crate::app::tasks::Tasks;
 use crate::gateway::{
-    Backlog, Delivery, DiskLog, Fetches, Line, Noted, ParsedEvents, Records, Render, Terms, ToBus,
-    ToStore, Unplaced, WithResent, deliver, window_of,
+    AsidePlace, Backlog, Consumed, Delivery, DiskLog, Fetches, Handover, Line, Noted, ParsedEvents,
+    Records, Render, ToBus, ToStore, Unplaced, Until, WithResent,
 };
 use crate::links::Links;
 use crate::links::album::Album;
@@ -26,7 +26,6 @@ use crate::send::contact::Contact;
 use crate::send::kafka::Kafka;
 use crate::send::mqtt::Mqtt;
 use crate::send::store::Store;
-use crate::system::fault::{Fault, Starts, caught};
 use boxbridge_config::{Config, Kind};
 use boxbridge_event::Lane;
 
@@ -58,7 +57,12 @@ pub(in crate::app) struct Delivered {
 /// The loops of a destination, by its kind: what they hear of other settings.
 enum Loops {
     Store(Arc<Store>, Tell<Store, ToStore>),
-    Mqtt(Tell<Mqtt, ToBus>, Announced<Introduced>, SecondWord<Mqtt>),
+    Mqtt(
+        Tell<Mqtt, ToBus>,
+        Announced<Introduced>,
+        SecondWord<Mqtt>,
+        Option<FromKafka>,
+    ),
     /// The first of them, whose look-ups all share.
     Kafka(
         Arc<Kafka>,
@@ -67,10 +71,6 @@ enum Loops {
         SecondWord<Kafka>,
     ),
 }
-
-/// `None` until a reload changes something.
-type Tell<D, R> = watch::Sender<Option<Arc<Terms<D, R>>>>;
-pub type Told<D, R> = watch::Receiver<Option<Arc<Terms<D, R>>>>;
 
 impl Deliveries<'_> {
     /// Delivers to this destination from now on; the contact shows how it fares.
@@ -91,12 +91,14 @@ impl Deliveries<'_> {
                     destination,
                     &line,
                     &ToStore(router),
-                    &contact,
+                    (&contact, None),
                     common,
                 );
                 Loops::Store(store, told)
             }
             Client::Mqtt(mqtt) => {
+                let from_kafka = self.out_of_kafka(settings, &mqtt, common);
+                let handover = from_kafka.as_ref().map(|it| Arc::clone(&it.handover));
                 let introduced = self.introduced(settings, &mqtt);
                 let announced = announcements::to_mqtt(&introduced, &self.data.board, self.tasks);
                 let told_by = pictures_told::to_mqtt;
@@ -111,10 +113,10 @@ impl Deliveries<'_> {
                         Arc::clone(self.links),
                         Arc::clone(&second_word.later),
                     ),
-                    &contact,
+                    (&contact, handover),
                     common,
                 );
-                Loops::Mqtt(told, announced, second_word)
+                Loops::Mqtt(told, announced, second_word, from_kafka)
             }
             Client::Kafka(kafka) => {
                 let announced = announcements::to_kafka(&kafka, &self.data.board, self.tasks);
@@ -130,7 +132,7 @@ impl Deliveries<'_> {
                         Arc::clone(self.links),
                         Arc::clone(&second_word.later),
                     ),
-                    &contact,
+                    (&contact, None),
                     common,
                 );
                 Loops::Kafka(first, told, announced, second_word)
@@ -184,7 +186,7 @@ impl Deliveries<'_> {
         destination: Arc<D>,
         line: &Arc<Line>,
         render: &R,
-        contact: &Arc<Contact>,
+        (contact, handover): (&Arc<Contact>, Option<Arc<Handover>>),
         common: &Common<'_>,
     ) -> Tell<D, R>
     where
@@ -203,10 +205,13 @@ impl Deliveries<'_> {
                 answers: self.data.timetable.of(&settings.name),
             };
             let line = (lane == Lane::Normal).then(|| Arc::clone(line));
-            let source = WithResent::new(log, line);
-            let destination = Arc::clone(&destination);
-            let parts = (destination, render.clone(), contact);
-            let delivery = self.delivery(settings, lane, source, parts, common);
+            let source = WithResent::new(Until::new(log, handover.clone()), line);
+            let parts = (Arc::clone(&destination), render.clone(), contact);
+            let delivery = Delivery {
+                verdicts: settings.is_bus().then(|| self.data.queue.verdicts(lane)),
+                album: settings.is_bus().then(|| Arc::clone(&common.album)),
+                ..self.delivery(lane, source, parts, common)
+            };
             let stop = self.tasks.stop.clone();
             let delivering = keep_delivering(delivery, told.clone(), stop);
             self.tasks
@@ -216,14 +221,14 @@ impl Deliveries<'_> {
         tell
     }
 
-    fn delivery<D: Destination, R: Render<Message = D::Message>>(
+    /// Of records that wait for no store, and whose pictures are nowhere else.
+    pub(super) fn delivery<D: Destination, R: Render<Message = D::Message>, S: Records>(
         &self,
-        settings: &boxbridge_config::Destination,
         lane: Lane,
-        source: WithResent<DiskLog>,
+        source: S,
         (destination, render, contact): (Arc<D>, R, &Arc<Contact>),
         common: &Common<'_>,
-    ) -> Delivery<D, R, WithResent<DiskLog>> {
+    ) -> Delivery<D, R, S> {
         let send = &self.config.send;
         Delivery {
             lane,
@@ -231,14 +236,14 @@ impl Deliveries<'_> {
             backlog: Backlog::new(source, send, render.poison()),
             render,
             events: Arc::clone(&common.events),
-            verdicts: settings.is_bus().then(|| self.data.queue.verdicts(lane)),
-            aside: Arc::clone(&self.data.aside),
+            verdicts: None,
+            aside: AsidePlace::Folder(Arc::clone(&self.data.aside)),
             unplaced: Unplaced::default(),
             contact: Arc::clone(contact),
             noted: Noted::of(&self.data.pauses),
             retry_max: send.retry_max,
             is_expiring: false,
-            album: settings.is_bus().then(|| Arc::clone(&common.album)),
+            album: None,
             fetches: Fetches::default(),
         }
     }
@@ -267,6 +272,23 @@ impl Delivered {
         Ok(Some(Made { settings, client }))
     }
 
+    /// It, and what it gets out of Kafka, for who looks.
+    pub fn contacts(&self) -> impl Iterator<Item = Arc<Contact>> {
+        let from_kafka = self.beside().map(|it| Arc::clone(&it.contact));
+        [Arc::clone(&self.contact)].into_iter().chain(from_kafka)
+    }
+
+    pub fn consumed(&self) -> Option<Arc<Consumed>> {
+        self.beside().map(|it| Arc::clone(&it.consumed))
+    }
+
+    fn beside(&self) -> Option<&FromKafka> {
+        match &self.loops {
+            Loops::Mqtt(_, _, _, from_kafka) => from_kafka.as_ref(),
+            Loops::Store(..) | Loops::Kafka(..) => None,
+        }
+    }
+
     /// Delivers by other settings from now on: the sessions end in order, and new ones take up at the lowest record without an answer.
     pub fn adopt(&self, deliveries: &Deliveries<'_>, Made { settings, client }: Made<'_>) {
         let (send, router) = (&deliveries.config.send, deliveries.router(settings));
@@ -279,7 +301,10 @@ impl Delivered {
                 }
                 tell(told, send, store, ToStore(router));
             }
-            (Loops::Mqtt(told, announced, second_word), Client::Mqtt(mqtt)) => {
+            (Loops::Mqtt(told, announced, second_word, from_kafka), Client::Mqtt(mqtt)) => {
+                if let Some(from_kafka) = from_kafka {
+                    from_kafka.adopt(deliveries, settings, &mqtt);
+                }
                 second_word.adopt(mqtt.beside("pictures"), settings, deliveries);
                 let later = Arc::clone(&second_word.later);
                 announced.send_replace(deliveries.introduced(settings, &mqtt));
@@ -294,75 +319,5 @@ impl Delivered {
             // A reload changes no kind.
             _ => {}
         }
-    }
-}
-
-fn tell<D, R>(told: &Tell<D, R>, send: &boxbridge_config::Send, destination: Arc<D>, render: R) {
-    let terms = Terms {
-        destination,
-        render,
-        window: window_of(send),
-        retry_max: send.retry_max,
-    };
-    told.send_replace(Some(Arc::new(terms)));
-}
-
-/// Delivers until `stop`, by what it is `told`. A fault costs the session, as if the connection were lost: the next takes up at the lowest
-/// record not yet answered, and until then the destination is down, for everybody to see.
-pub async fn keep_delivering<D, R, S>(
-    mut delivery: Delivery<D, R, S>,
-    mut told: Told<D, R>,
-    stop: CancellationToken,
-) where
-    D: Destination,
-    R: Render<Message = D::Message> + Clone,
-    S: Records,
-{
-    let mut starts = Starts::of("delivery", stop.clone());
-    loop {
-        let ended = until_told(&mut delivery, &mut told, &stop).await;
-        if let Err(fault) = &ended {
-            delivery.contact.down(delivery.lane, fault.to_string(), 1);
-        }
-
-        let is_told = told.has_changed().unwrap_or(false);
-        if is_told && !stop.is_cancelled() {
-            let terms = told.borrow_and_update().clone();
-            terms.iter().for_each(|terms| delivery.adopt(terms));
-        } else if !starts.again(ended).await {
-            return;
-        }
-    }
-}
-
-/// Delivers until it is told of other settings, or until `stop`.
-async fn until_told<D, R, S>(
-    delivery: &mut Delivery<D, R, S>,
-    told: &mut Told<D, R>,
-    stop: &CancellationToken,
-) -> Result<(), Fault>
-where
-    D: Destination,
-    R: Render<Message = D::Message>,
-    S: Records,
-{
-    let turn = stop.child_token();
-    let delivering = caught(deliver(delivery, turn.clone()));
-    tokio::pin!(delivering);
-
-    tokio::select! {
-        ended = &mut delivering => ended,
-        () = told_again(told) => {
-            turn.cancel();
-            delivering.await
-        }
-    }
-}
-
-/// Leaves it to be seen that something was told.
-async fn told_again<D, R>(told: &mut Told<D, R>) {
-    match told.changed().await {
-        Ok(()) => told.mark_changed(),
-        Err(_) => std::future::pending().await,
     }
 }

@@ -48,7 +48,10 @@ where
             inline: &[],
         };
 
-        let message = fault::in_one_go(|| self.render.message(&admitted.event, &sending, pictures));
+        let message = fault::in_one_go(|| {
+            self.render
+                .message(record, &admitted.event, &sending, pictures)
+        });
         message.map_err(|fault| self.cannot_be_made(admitted, fault))
     }
 

@@ -98,6 +98,7 @@ mod tests {
             replay: None,
             resent: None,
             appended_before_this_process: false,
+            carried: None,
             picture_reader: Arc::new(Vec::<Picture>::new()),
         }
     }

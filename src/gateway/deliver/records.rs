@@ -3,6 +3,16 @@
 //! The disk log is one such source, and `resend` adds to it what was set aside. Another, such as a Kafka partition, takes its
 //! place by these few methods. Deliberately knows nothing of sessions and windows.
 
+mod counted;
+mod intake;
+mod out_of_kafka;
+mod until;
+
+pub use counted::{Consumed, Counted};
+pub use intake::Intake;
+pub use out_of_kafka::OutOfKafka;
+pub use until::{Handover, Until};
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;

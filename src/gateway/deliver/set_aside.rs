@@ -9,17 +9,25 @@ use std::time::{Duration, Instant};
 
 use super::backlog::Ending;
 use super::{Delivery, Records};
-use crate::gateway::kept::{SetAside, Why};
+use crate::gateway::kept::{Aside, SetAside, Why};
 use crate::send::Rejection;
+use crate::send::kafka::{AsideTopic, LeftAside};
 use crate::send::window::{Extent, TopicClass};
 use crate::system::fault::Fault;
-use boxbridge_event::{PictureVerdict, Record, Timestamp};
+use boxbridge_event::{Message, PictureVerdict, Record, Timestamp};
 
 /// How long a set-aside store that takes nothing is left alone.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// So many wait for it, and nothing more is read: each holds its event in memory. A topic stops at its first, so there are that many only
 /// where records are unreadable or kill the connection, which no topic is known for.
 const WAITING_MAX: usize = 100;
+
+/// Where a delivery sets aside what its destination does not take.
+pub enum AsidePlace {
+    Folder(Arc<Aside>),
+    /// Where no disk is to keep it; for the destination of this name.
+    Topic(Arc<AsideTopic>, Arc<str>),
+}
 
 /// Records that the set-aside store does not take for now, in the order in which they came.
 #[derive(Default)]
@@ -75,7 +83,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
 
         if self.unplaced.again.is_some() {
             self.wait_for_store(placing);
-        } else if let Err(error) = self.try_to_put_aside(&placing.aside).await {
+        } else if let Err(error) = self.try_to_put_aside(&placing).await {
             self.say_unplaced(&placing, &error);
             self.unplaced.again = Some(Instant::now() + ASK_AGAIN);
             self.wait_for_store(placing);
@@ -91,7 +99,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
         }
 
         while let Some(placing) = self.unplaced.waiting.pop_front() {
-            if let Err(error) = self.try_to_put_aside(&placing.aside).await {
+            if let Err(error) = self.try_to_put_aside(&placing).await {
                 self.say_unplaced(&placing, &error);
                 self.unplaced.waiting.push_front(placing);
                 self.unplaced.again = Some(Instant::now() + ASK_AGAIN);
@@ -117,9 +125,11 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             return;
         }
 
-        let (store, why) = (Arc::clone(&self.aside), self.why(&ending, rejection));
-        if let Some(resent) = ending.record.resent.clone() {
-            let topic = ending.topic.clone();
+        let why = self.why(&ending, rejection);
+        if let AsidePlace::Folder(store) = &self.aside
+            && let Some(resent) = ending.record.resent.clone()
+        {
+            let (store, topic) = (Arc::clone(store), ending.topic.clone());
             let say_why = move || store.refused_again(&resent.name, &why, topic);
             if let Ok(Err(error)) = tokio::task::spawn_blocking(say_why).await {
                 let sequence = resent_as(&ending.record);
@@ -183,11 +193,43 @@ impl<D, R, S: Records> Delivery<D, R, S> {
         self.contact.refused(self.lane, extent, why, topic);
     }
 
-    async fn try_to_put_aside(&self, aside: &Arc<SetAside>) -> Result<(), String> {
-        let (store, aside) = (Arc::clone(&self.aside), Arc::clone(aside));
-        match tokio::task::spawn_blocking(move || store.put(&aside)).await {
-            Ok(put) => put.map_err(|error| error.to_string()),
-            Err(_) => Err(Fault.to_string()),
+    async fn try_to_put_aside(&self, placing: &Placing) -> Result<(), String> {
+        match &self.aside {
+            AsidePlace::Folder(store) => {
+                let (store, aside) = (Arc::clone(store), Arc::clone(&placing.aside));
+                let put = tokio::task::spawn_blocking(move || store.put(&aside)).await;
+                put.map_or_else(
+                    |_| Err(Fault.to_string()),
+                    |put| put.map_err(|error| error.to_string()),
+                )
+            }
+            AsidePlace::Topic(topic, destination) => {
+                topic.put(&placing.left_aside(destination)).await
+            }
+        }
+    }
+}
+
+impl Placing {
+    /// As it lies on Kafka: for the destination that people know.
+    fn left_aside(&self, destination: &Arc<str>) -> LeftAside {
+        let (aside, record) = (&*self.aside, &self.ending.record);
+        let carried = record.carried.as_deref();
+        LeftAside {
+            destination: Arc::clone(destination),
+            lane: aside.lane,
+            reason: aside.why.reason,
+            detail: aside.why.detail.clone(),
+            attempts: aside.why.attempts,
+            topic: aside.topic.clone(),
+            message: Message {
+                topic: String::new(),
+                key: carried.map(|it| it.key.clone()).unwrap_or_default(),
+                attributes: carried.map(|it| it.attributes.clone()).unwrap_or_default(),
+                payload: record.event.clone(),
+                timestamp: record.received_at,
+                expires_in: None,
+            },
         }
     }
 }

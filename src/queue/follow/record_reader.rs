@@ -313,6 +313,7 @@ fn record(
         replay: None,
         resent: None,
         appended_before_this_process: header.sequence <= log.last_at_start,
+        carried: None,
         picture_reader: Arc::new(Pictures {
             recent: Arc::clone(&log.recent),
             sequence: header.sequence,

@@ -104,7 +104,7 @@ fn security_protocol(config: &boxbridge_config::Kafka) -> &'static str {
     }
 }
 
-fn milliseconds(duration: Duration) -> String {
+pub(super) fn milliseconds(duration: Duration) -> String {
     duration.as_millis().to_string()
 }
 

@@ -21,7 +21,7 @@ pub(super) fn record(sequence: Sequence, message: &Message) -> BaseRecord<'_, [u
 }
 
 /// CloudEvents' binary mode: `ce_<name>`, and the media type under Kafka's own name.
-fn headers(message: &Message) -> OwnedHeaders {
+pub(super) fn headers(message: &Message) -> OwnedHeaders {
     let empty = OwnedHeaders::new_with_capacity(message.attributes.len());
     let mut key = String::with_capacity(32);
     message
@@ -41,6 +41,14 @@ pub fn header_name(attribute: &str) -> String {
     let mut name = String::new();
     write_header_name(attribute, &mut name);
     name
+}
+
+/// The attribute that a header is; `None` for one that is none.
+pub(super) fn attribute_name(header: &str) -> Option<&str> {
+    match header {
+        "content-type" => Some("datacontenttype"),
+        header => header.strip_prefix("ce_"),
+    }
 }
 
 fn write_header_name(attribute: &str, key: &mut String) {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
@@ -124,6 +125,9 @@ impl State {
         );
     }
 }
+
+/// For a consumer that only asks.
+impl ConsumerContext for Listener {}
 
 impl ProducerContext for Listener {
     /// The record's sequence; 64 bits on every platform that has `fdatasync`.

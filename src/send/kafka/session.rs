@@ -13,8 +13,6 @@ use rdkafka::producer::Producer as _;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::in_flight::{InFlight, Sent, Silent};
-use super::known_topics::{Judgement, KnownTopics, Waiting};
 use super::producer::Producer;
 use super::record::{record, wire_bytes};
 use super::report::{Listener, Report};
@@ -25,9 +23,14 @@ use crate::send::window;
 use crate::send::{Answer, ConnectError, Lost, Reason};
 use boxbridge_event::{Lane, Message, Sequence};
 
+mod in_flight;
+mod known_topics;
 mod refusals;
 #[cfg(test)]
 mod tests;
+
+use in_flight::{InFlight, Sent, Silent};
+use known_topics::{Judgement, KnownTopics, Waiting};
 
 pub(super) use refusals::fatal_error;
 

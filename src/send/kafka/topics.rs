@@ -56,6 +56,19 @@ pub(super) enum Keeps {
     All,
     /// The newest of each key.
     Newest,
+    /// All, in messages of so many bytes: they are larger than those that they tell of.
+    Large(usize),
+    /// For an hour, with the time at which the broker wrote it.
+    BrokersTime,
+}
+
+impl Keeps {
+    fn largest(self) -> String {
+        match self {
+            Keeps::Large(bytes) => bytes.to_string(),
+            Keeps::All | Keeps::Newest | Keeps::BrokersTime => String::new(),
+        }
+    }
 }
 
 pub(super) struct Found {
@@ -213,11 +226,16 @@ impl Asker {
         let config = &self.shared.config;
         let replication = || TopicReplication::Fixed(config.replication);
         let new = |name| NewTopic::new(name, config.partitions, replication());
+        let largest = self.keeps.largest();
         let wanted: Vec<_> = missing
             .iter()
             .map(|name| match self.keeps {
                 Keeps::All => new(name),
                 Keeps::Newest => new(name).set("cleanup.policy", "compact"),
+                Keeps::Large(_) => new(name).set("max.message.bytes", &largest),
+                Keeps::BrokersTime => new(name)
+                    .set("message.timestamp.type", "LogAppendTime")
+                    .set("retention.ms", "3600000"),
             })
             .collect();
         let options = self.options(CONNECT_TIMEOUT);

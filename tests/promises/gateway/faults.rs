@@ -8,7 +8,8 @@ use boxbridge::app::destinations::picture_store;
 use boxbridge::app::keep_delivering;
 use boxbridge::gateway::kept::Aside;
 use boxbridge::gateway::{
-    Ages, Backlog, Delivery, DiskLog, Fetches, Noted, Pauses, Render as _, ToBus, Unplaced,
+    Ages, AsidePlace, Backlog, Delivery, DiskLog, Fetches, Noted, Pauses, Render as _, ToBus,
+    Unplaced,
 };
 use boxbridge::ingest::{self, Accept, BodyMemory, Ended, Listener, Received, Service};
 use boxbridge::queue::{AppendError, Queue, Settings};
@@ -131,9 +132,9 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         render,
         events: Arc::default(),
         verdicts: None,
-        aside: Arc::new(
+        aside: AsidePlace::Folder(Arc::new(
             Aside::open(&Disk::default(), folder.path(), queue.epoch(), 1 << 20).unwrap(),
-        ),
+        )),
         contact: Arc::clone(&contact),
         retry_max: config.send.retry_max,
         is_expiring: false,

@@ -14,6 +14,7 @@ use crate::normalize::documents;
 
 mod contract;
 mod live;
+mod onward;
 mod pictures;
 mod topics;
 mod vendors_shape;

@@ -4,6 +4,7 @@ mod consumers;
 mod destinations;
 #[cfg(feature = "embedded-broker")]
 mod embedded;
+mod group;
 mod kafka;
 mod mqtt;
 pub mod session;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::tls::{self, Tls};
 use crate::layers::environment::variable;
 use crate::reader::Reader;
-use crate::reader::effect::LISTENS;
+use crate::reader::effect::{DESTINATIONS, LISTENS};
 use crate::reader::form::Form;
 use crate::reader::units::{KIB, MIB, SECOND};
 use crate::values::secret::Secret;
@@ -17,6 +17,8 @@ pub struct Mqtt {
     /// `None` = the broker in this process, which only the destination called `mqtt` can be.
     pub broker: Option<Broker>,
     pub embedded: Embedded,
+    /// The Kafka destination whose topics it gets its events out of; `None` = the queue.
+    pub from: Option<String>,
     pub version: MqttVersion,
     /// `None` = `boxbridge-<instance>`, and behind it the name where it is not `mqtt`.
     pub client_id: Option<String>,
@@ -69,6 +71,9 @@ const DISCOVERY_TOPICS: [&str; 3] = [
     "image/boxbridge-{site}/face/config",
 ];
 
+/// What `from` says where no Kafka destination is meant.
+const QUEUE: &str = "queue";
+
 /// Only this section can mean the broker in this process.
 const EMBEDDABLE: &str = "send.mqtt";
 
@@ -87,6 +92,7 @@ impl Mqtt {
         Some(Mqtt {
             broker,
             embedded: Embedded::read(read),
+            from: from(read, &key("from")),
             version: read.live().word(&key("version"), &versions),
             client_id: read.live().optional(&key("client_id")),
             username: read.live().optional(&key("username")),
@@ -148,6 +154,11 @@ impl Mqtt {
         );
         (self.version == MqttVersion::V3).then_some(warning)
     }
+}
+
+fn from(read: &mut Reader, key: &str) -> Option<String> {
+    let name = read.by_restart(DESTINATIONS).text(key);
+    Some(name).filter(|name| name != QUEUE)
 }
 
 impl Embedded {

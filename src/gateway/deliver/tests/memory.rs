@@ -52,6 +52,7 @@ impl Memory {
             replay: None,
             resent: None,
             appended_before_this_process: false,
+            carried: None,
             picture_reader: Arc::new(pictures),
         };
         list.records.push(record);

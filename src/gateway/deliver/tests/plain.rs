@@ -8,7 +8,7 @@ use crate::route::Sending;
 use crate::send::Rejection;
 use crate::send::window::Poison;
 use boxbridge_config::PictureWait;
-use boxbridge_event::{Event, Picture, Timestamp};
+use boxbridge_event::{Event, Picture, Record, Timestamp};
 
 /// Whether messages carry pictures.
 pub(super) struct Plain(pub(super) bool);
@@ -41,6 +41,7 @@ impl Render for Plain {
 
     fn message(
         &self,
+        _record: &Record,
         event: &Event,
         sending: &Sending<'_>,
         pictures: Vec<Picture>,

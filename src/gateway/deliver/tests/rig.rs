@@ -11,8 +11,8 @@ use super::moody::{Mood, Moody, Sent};
 use super::plain::Plain;
 use crate::gateway::kept::Aside;
 use crate::gateway::{
-    Ages, Backlog, Delivery, DiskLog, Fetches, Line, Noted, Pauses, Records, Render as _, Unplaced,
-    WithResent, deliver,
+    Ages, AsidePlace, Backlog, Delivery, DiskLog, Fetches, Line, Noted, Pauses, Records,
+    Render as _, Unplaced, WithResent, deliver,
 };
 use crate::queue::{Entry, Queue, Settings, Tally};
 use crate::send::contact::Contact;
@@ -182,7 +182,7 @@ impl Rig {
             render,
             events: Arc::default(),
             verdicts: None,
-            aside: Arc::clone(&self.aside),
+            aside: AsidePlace::Folder(Arc::clone(&self.aside)),
             unplaced: Unplaced::default(),
             contact: Arc::clone(&self.contact),
             noted: Noted::of(&Arc::new(Pauses::open(

@@ -86,6 +86,7 @@ impl KeptRecord {
                 epoch: self.epoch,
             })),
             appended_before_this_process: true,
+            carried: None,
             picture_reader: Arc::new(pictures),
         })
     }

@@ -6,9 +6,9 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::Producer as _;
 
 use super::super::failure::{About, about, out_of_time};
-use super::super::in_flight::Sent;
 use super::super::producer::Producer;
 use super::Session;
+use super::in_flight::Sent;
 use crate::send::{Answer, Reason, Rejection};
 use boxbridge_event::{PictureVerdict, Sequence};
 

@@ -1,5 +1,6 @@
 //! The Kafka destination against a real broker: order, refusals by class, outages, TLS and passwords.
 
+mod aside;
 mod delivery;
 mod doors;
 mod drive;

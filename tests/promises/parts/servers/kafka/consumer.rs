@@ -22,10 +22,11 @@ pub struct Received {
 }
 
 impl Received {
-    /// Against the contract.
+    /// Against the contract. Of what was set aside, our own headers say why.
     fn check(&self, topic: &str) {
         let headers = self.headers.iter();
         let attributes: Vec<_> = headers
+            .filter(|(name, _)| !name.starts_with("boxbridge_"))
             .map(|(name, value)| match name.as_str() {
                 "content-type" => ("datacontenttype", value.as_str()),
                 name => (name.strip_prefix("ce_").unwrap_or(name), value.as_str()),

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::topics::{self, Found, Topic};
-use super::{NAMES_MAX, Shared};
+use super::super::topics::{self, Found, Topic};
+use super::super::{NAMES_MAX, Shared};
 use crate::send::{ConnectError, Reason};
 use boxbridge_event::{Message, Sequence};
 

@@ -1,0 +1,290 @@
+//! A broker whose events come out of Kafka: a consumer group for each lane beside the destination's own loops.
+//!
+//! Promises: the groups begin before the queue's own cursor ends, so nothing falls between the two; where that was is kept in `data_dir`. Brokers
+//! that are not there are asked again, and until then the queue delivers. The groups are left once their delivery has ended. Deliberately
+//! changes no delivery: it only has another source. How the groups begin stands in `beginning`.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+mod beginning;
+
+use beginning::{Beginning, Note};
+
+use super::deliveries::{Common, Deliveries};
+use super::kafka;
+use super::told::{Tell, Told, keep_delivering, tell};
+use crate::gateway::{
+    AsidePlace, Consumed, Counted, Delivery, Handover, Intake, Onward, OutOfKafka,
+};
+use crate::route::Router;
+use crate::send::contact::Contact;
+use crate::send::kafka::group::{Clocks, Group, Held, Membership, TopicNames};
+use crate::send::kafka::{AsideTopic, Kafka};
+use crate::send::mqtt::{self, Mqtt};
+use crate::send::{ConnectError, Destination};
+use boxbridge_config::{Current, Kind};
+use boxbridge_event::{ByLane, Lane, Message};
+
+type Groups = Arc<ByLane<Arc<Group>>>;
+
+/// What others hold of it: who looks, and a reload.
+pub(super) struct FromKafka {
+    pub contact: Arc<Contact>,
+    pub consumed: Arc<Consumed>,
+    pub handover: Arc<Handover>,
+    tell: Tell<Broker, Onward>,
+    /// The lanes of person types, as they were at the start.
+    lanes: Arc<Router>,
+    clocks: Arc<Clocks>,
+    kafka: Arc<Current<Kafka>>,
+    aside: Arc<AsideTopic>,
+}
+
+/// The broker, and the groups whose records it gets.
+pub(super) struct Broker {
+    mqtt: Mqtt,
+    groups: Groups,
+    clocks: Arc<Clocks>,
+}
+
+impl Destination for Broker {
+    type Message = Message;
+    type Session = mqtt::Session;
+
+    async fn connect(&self, lane: Lane) -> Result<mqtt::Session, ConnectError> {
+        self.mqtt.connect(lane).await
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let groups = self.groups.iter();
+        let of_groups = groups.filter_map(|(_, group)| group.trouble()).next();
+        of_groups.or_else(|| self.clocks.trouble())
+    }
+}
+
+impl Deliveries<'_> {
+    /// `None` where the destination gets its events from the queue, or where its groups have no threads.
+    pub(super) fn out_of_kafka(
+        &self,
+        settings: &boxbridge_config::Destination,
+        mqtt: &Mqtt,
+        common: &Common<'_>,
+    ) -> Option<FromKafka> {
+        let source = self.source(settings)?;
+        let kafka = Arc::new(Current::new(self.cluster(source)?));
+
+        // What delivers out of the queue has the destination's own name.
+        let name: Arc<str> = format!("{}@{}", settings.name, source.name).into();
+        let counted = Arc::new(Counted::of(Arc::clone(&name)));
+        // Other lanes than those of the start would leave topics to nobody.
+        let router = self.router(settings);
+        let shared = (&router, &counted);
+        let groups = match self.groups((settings, source), &kafka.now(), shared) {
+            Ok(groups) => Arc::new(groups),
+            Err(error) => {
+                tracing::error!(destination.name = &*name, %error, "no threads for its consumer groups: it gets its events from the queue");
+                return None;
+            }
+        };
+
+        let contact = Arc::new(Contact::new(name, boxbridge_config::MQTT));
+        let consumed = Arc::new(Consumed { counted, groups });
+        let aside = Arc::new(kafka.now().aside_topic());
+        let clocks = Arc::new(Clocks::default());
+        let handover = self.begin(settings, &kafka, (&consumed, &clocks));
+        let shared = (&contact, &consumed, &aside, &clocks);
+        let tell = self.deliver_out_of_kafka(settings, mqtt, shared, common);
+        Some(FromKafka {
+            contact,
+            consumed,
+            handover,
+            tell,
+            lanes: router,
+            clocks,
+            kafka,
+            aside,
+        })
+    }
+
+    /// Its memberships. Nothing is read before they begin.
+    fn groups(
+        &self,
+        (settings, source): (
+            &boxbridge_config::Destination,
+            &boxbridge_config::Destination,
+        ),
+        kafka: &Kafka,
+        (router, counted): (&Arc<Router>, &Arc<Counted>),
+    ) -> io::Result<ByLane<Arc<Group>>> {
+        let join = |lane| {
+            let dedupe_window = self.config.normalize.dedupe_window;
+            let intake = Intake::new(lane, Arc::clone(router), dedupe_window, Arc::clone(counted));
+            kafka.join(self.membership(settings, source, (lane, router)), intake)
+        };
+        let (urgent, normal) = (join(Lane::Urgent)?, join(Lane::Normal)?);
+        let (urgent, normal) = (Arc::new(urgent), Arc::new(normal));
+        Ok(ByLane::new(|lane| match lane {
+            Lane::Urgent => Arc::clone(&urgent),
+            Lane::Normal => Arc::clone(&normal),
+        }))
+    }
+
+    /// The Kafka destination that it gets its events out of.
+    fn source(
+        &self,
+        settings: &boxbridge_config::Destination,
+    ) -> Option<&boxbridge_config::Destination> {
+        self.config.send.named(settings.source()?)
+    }
+
+    fn cluster(&self, source: &boxbridge_config::Destination) -> Option<Kafka> {
+        match &source.kind {
+            Kind::Kafka(of_kafka) => Some(kafka(self.config, of_kafka, &source.routes)),
+            Kind::Store(_) | Kind::Mqtt(_) => None,
+        }
+    }
+
+    fn membership(
+        &self,
+        settings: &boxbridge_config::Destination,
+        source: &boxbridge_config::Destination,
+        (lane, lanes): (Lane, &Router),
+    ) -> Membership {
+        Membership {
+            group: format!("boxbridge-{}-{lane}", settings.name),
+            topics: self.topics(source, (lane, lanes)),
+            held: Held {
+                records: self.config.send.window_records,
+                bytes: self.config.send.window_bytes,
+            },
+        }
+    }
+
+    /// What a lane reads: the normal one has what of the others is for the record only.
+    fn topics(
+        &self,
+        source: &boxbridge_config::Destination,
+        (lane, lanes): (Lane, &Router),
+    ) -> Vec<TopicNames> {
+        let is_read =
+            |person_type| lane == Lane::Normal || lanes.lane_onward(person_type, true) == lane;
+        let topics = self.router(source).kafka_topics_of(is_read).into_iter();
+        topics.map(TopicNames).collect()
+    }
+
+    fn begin(
+        &self,
+        settings: &boxbridge_config::Destination,
+        kafka: &Arc<Current<Kafka>>,
+        (consumed, clocks): (&Arc<Consumed>, &Arc<Clocks>),
+    ) -> Arc<Handover> {
+        let note = Note::of(&self.data.disk, &self.config.data_dir, &settings.name);
+        let through = note.read(self.data.queue.epoch());
+        let handover = Handover::new(self.data.queue.newest(), through);
+
+        let beginning = Arc::new(Beginning {
+            kafka: Arc::clone(kafka),
+            consumed: Arc::clone(consumed),
+            clocks: Arc::clone(clocks),
+            handover: Arc::clone(&handover),
+            note,
+            queue: self.data.queue.clone(),
+            is_known: through.is_some(),
+        });
+        self.tasks
+            .keep_on("kafka group", move || Arc::clone(&beginning).run());
+        handover
+    }
+
+    fn deliver_out_of_kafka(
+        &self,
+        settings: &boxbridge_config::Destination,
+        mqtt: &Mqtt,
+        (contact, consumed, aside, clocks): (
+            &Arc<Contact>,
+            &Arc<Consumed>,
+            &Arc<AsideTopic>,
+            &Arc<Clocks>,
+        ),
+        common: &Common<'_>,
+    ) -> Tell<Broker, Onward> {
+        let (tell, told) = watch::channel(None);
+        let groups = &consumed.groups;
+        let destination = Arc::new(Broker {
+            mqtt: mqtt.out_of_kafka(),
+            groups: Arc::clone(groups),
+            clocks: Arc::clone(clocks),
+        });
+        for (lane, group) in groups.iter() {
+            let urgent = (lane == Lane::Normal).then(|| Arc::clone(groups.of(Lane::Urgent)));
+            let counted = Arc::clone(&consumed.counted);
+            let source = OutOfKafka::new(lane, Arc::clone(group), urgent, counted);
+            let render = Onward {
+                router: self.router(settings),
+                clocks: Arc::clone(&destination.clocks),
+            };
+            let parts = (Arc::clone(&destination), render, contact);
+            let delivery = Delivery {
+                aside: AsidePlace::Topic(Arc::clone(aside), Arc::clone(&settings.name)),
+                ..self.delivery(lane, source, parts, common)
+            };
+            self.keep_delivering_of(Arc::clone(group), delivery, told.clone(), common);
+        }
+        tell
+    }
+
+    /// The group is left once nothing of it is delivered any more.
+    fn keep_delivering_of(
+        &self,
+        group: Arc<Group>,
+        delivery: Delivery<Broker, Onward, OutOfKafka>,
+        told: Told<Broker, Onward>,
+        common: &Common<'_>,
+    ) {
+        let (lane, stop) = (delivery.lane, self.tasks.stop.clone());
+        let delivering = async move {
+            keep_delivering(delivery, told, stop).await;
+            // A fault in there was said.
+            let _ = tokio::task::spawn_blocking(move || group.end()).await;
+        };
+        self.tasks
+            .tracker
+            .spawn_on(delivering, common.threads.of(lane));
+    }
+}
+
+impl FromKafka {
+    /// Delivers by other settings from now on. The groups are left and joined again, for whoever the brokers know us as.
+    pub fn adopt(
+        &self,
+        deliveries: &Deliveries<'_>,
+        settings: &boxbridge_config::Destination,
+        mqtt: &Mqtt,
+    ) {
+        let router = &deliveries.router(settings);
+        if let Some(source) = deliveries.source(settings)
+            && let Some(kafka) = deliveries.cluster(source)
+        {
+            for (lane, group) in self.consumed.groups.iter() {
+                let topics = deliveries.topics(source, (lane, &self.lanes));
+                group.adopt(&kafka, topics);
+            }
+            self.aside.adopt(&kafka);
+            self.kafka.replace(kafka);
+        }
+
+        let destination = Arc::new(Broker {
+            mqtt: mqtt.out_of_kafka(),
+            groups: Arc::clone(&self.consumed.groups),
+            clocks: Arc::clone(&self.clocks),
+        });
+        let render = Onward {
+            router: Arc::clone(router),
+            clocks: Arc::clone(&self.clocks),
+        };
+        tell(&self.tell, &deliveries.config.send, destination, render);
+    }
+}

@@ -1,0 +1,152 @@
+//! How the consumer groups of a broker begin, and that its gateway's clock is compared with the brokers' from then on.
+//!
+//! Promises: the offsets are committed before the queue's cursor ends, and where that was is on disk before anything is read; a crash in between
+//! begins again. Deliberately gives up on nothing: brokers that are not there are asked again.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::gateway::{Consumed, Handover};
+use crate::queue::Queue;
+use crate::send::kafka::Kafka;
+use crate::send::kafka::group::{Begun, COMPARE_EVERY, Clocks};
+use crate::system::disk::Disk;
+use boxbridge_config::Current;
+use boxbridge_event::Sequence;
+
+/// Before the brokers are asked again where a group stands.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// Before clocks that do not agree are compared again.
+const COMPARE_AGAIN: Duration = Duration::from_secs(5);
+
+/// From the queue's cursor to the groups'.
+pub(super) struct Beginning {
+    pub kafka: Arc<Current<Kafka>>,
+    pub consumed: Arc<Consumed>,
+    pub clocks: Arc<Clocks>,
+    pub handover: Arc<Handover>,
+    pub note: Note,
+    pub queue: Queue,
+    /// A process before this one has come to the end of it.
+    pub is_known: bool,
+}
+
+impl Beginning {
+    pub async fn run(self: Arc<Beginning>) {
+        if !self.is_known {
+            self.until_begun().await;
+        }
+
+        // First, so that no alert is late for lack of it.
+        self.clocks.found(self.kafka.now().compare_clocks().await);
+        let groups = self.consumed.groups.iter();
+        groups.for_each(|(_, group)| group.begin());
+        self.compare_clocks().await;
+    }
+
+    async fn until_begun(&self) {
+        let mut is_said = false;
+        while let Err(error) = self.begin().await {
+            let groups = self.consumed.groups.iter();
+            groups.for_each(|(_, group)| group.cannot_begin(error.clone()));
+            if !std::mem::replace(&mut is_said, true) {
+                let destination = &*self.consumed.counted.destination;
+                tracing::warn!(
+                    destination.name = destination,
+                    error,
+                    "its consumer groups cannot begin: until they can, it gets its events from the queue"
+                );
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    async fn compare_clocks(&self) {
+        let mut was_trouble = false;
+        loop {
+            let trouble = self.clocks.trouble();
+            let destination = &*self.consumed.counted.destination;
+            match &trouble {
+                Some(trouble) if !was_trouble => {
+                    tracing::error!(destination.name = destination, "{trouble}")
+                }
+                None if was_trouble => tracing::info!(
+                    destination.name = destination,
+                    "its clock and the brokers' agree again"
+                ),
+                _ => {}
+            }
+            was_trouble = trouble.is_some();
+
+            let pause = if was_trouble {
+                COMPARE_AGAIN
+            } else {
+                COMPARE_EVERY
+            };
+            tokio::time::sleep(pause).await;
+            self.clocks.found(self.kafka.now().compare_clocks().await);
+        }
+    }
+
+    /// The offsets first: what is accepted until they are committed is the queue's to deliver.
+    async fn begin(&self) -> Result<(), String> {
+        let mut is_new = false;
+        for (_, group) in self.consumed.groups.iter() {
+            let begun = self.kafka.now().begin(group.membership()).await;
+            is_new |= begun.map_err(|error| error.message)? == Begun::Now;
+        }
+
+        let through = match is_new {
+            true => self.queue.newest(),
+            // Others have read it all along.
+            false => self.handover.newest_at_start(),
+        };
+        let noted = self.note.write(self.queue.epoch(), through);
+        noted.map_err(|error| format!("{}: {error}", self.note.path.display()))?;
+        self.handover.tell(through);
+        Ok(())
+    }
+}
+
+/// Where a destination's log ends and Kafka begins, from one run to the next.
+pub(super) struct Note {
+    disk: Disk,
+    path: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Noted {
+    /// Of the log.
+    epoch: String,
+    through: u64,
+}
+
+impl Note {
+    pub fn of(disk: &Disk, data_dir: &Path, destination: &str) -> Note {
+        Note {
+            disk: disk.clone(),
+            path: data_dir.join(format!("handover-{destination}")),
+        }
+    }
+
+    /// `None` where it never was, or of another log.
+    pub fn read(&self, epoch: &str) -> Option<Sequence> {
+        let text = self.disk.read_if_there(&self.path).ok()??;
+        let noted: Noted = serde_json::from_slice(&text).ok()?;
+        (noted.epoch == epoch).then_some(Sequence(noted.through))
+    }
+
+    /// Blocks for a sync.
+    fn write(&self, epoch: &str, through: Sequence) -> io::Result<()> {
+        let noted = Noted {
+            epoch: epoch.to_owned(),
+            through: through.0,
+        };
+        let text = serde_json::to_vec(&noted)?;
+        self.disk.replace(&self.path, &text)
+    }
+}

@@ -1,0 +1,98 @@
+//! What became of a destination's records out of Kafka, and how far its groups are behind: for those who look.
+//!
+//! Promises: a look has the same members as one at a destination of the queue, and the same sum. What was delivered counts since the process
+//! started; what waits is what the brokers' own offsets say of the partitions that are ours. Deliberately keeps nothing on disk: the offsets are
+//! Kafka's.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::metrics;
+use crate::queue::{SubscriptionStatus, Tally};
+use crate::send::kafka::group::Group;
+use boxbridge_event::{ByLane, Lane, Outcome};
+
+/// A destination that gets its events out of Kafka.
+pub struct Consumed {
+    pub counted: Arc<Counted>,
+    pub groups: Arc<ByLane<Arc<Group>>>,
+}
+
+/// By lane and outcome.
+pub struct Counted {
+    /// As metrics and people call it.
+    pub destination: Arc<str>,
+    lanes: Mutex<ByLane<Tally>>,
+}
+
+impl Consumed {
+    /// Both lanes, as a look at the queue shows those of others.
+    pub fn status(&self) -> impl Iterator<Item = SubscriptionStatus> {
+        Lane::ALL.iter().map(|lane| {
+            let tally = self.counted.lanes.lock().of(*lane).clone();
+            let waiting = self.waiting(*lane);
+            SubscriptionStatus {
+                destination: self.counted.destination.to_string(),
+                lane: *lane,
+                accepted: tally.total() + waiting,
+                tally,
+                waiting,
+                oldest_waiting: self.groups.of(*lane).oldest(),
+                replays: 0,
+                replaying: 0,
+            }
+        })
+    }
+
+    fn waiting(&self, lane: Lane) -> u64 {
+        let behind = self.lags(lane).iter().map(|(_, _, records)| records).sum();
+        (self.groups.of(lane).held() as u64).max(behind)
+    }
+
+    /// Topic, partition and records behind, of the partitions that are ours.
+    pub fn lags(&self, lane: Lane) -> Vec<(String, i32, u64)> {
+        let lags = self.groups.of(lane).lags().into_iter();
+        lags.map(|lag| (lag.place.0.to_string(), lag.place.1, lag.records))
+            .collect()
+    }
+
+    /// To the metrics.
+    pub fn observe(&self) {
+        for lane in Lane::ALL {
+            metrics::group_lags(&self.counted.destination, *lane, &self.lags(*lane));
+        }
+    }
+}
+
+impl Counted {
+    pub fn of(destination: Arc<str>) -> Counted {
+        Counted {
+            destination,
+            lanes: Mutex::default(),
+        }
+    }
+
+    pub(super) fn ended(&self, lane: Lane, outcome: Outcome) {
+        match outcome {
+            Outcome::Delivered => self.lanes.lock().of_mut(lane).delivered += 1,
+            Outcome::SetAside => self.lanes.lock().of_mut(lane).set_aside += 1,
+            Outcome::Expired { rule } => self.expired(lane, rule, 1),
+        }
+    }
+
+    pub(super) fn expired(&self, lane: Lane, rule: &str, records: u64) {
+        let mut lanes = self.lanes.lock();
+        let expired = &mut lanes.of_mut(lane).expired;
+        *expired.entry(rule.to_owned()).or_default() += records;
+    }
+
+    /// Nothing that is ours.
+    pub(super) fn foreign(&self, lane: Lane) {
+        metrics::passed_over(&self.destination, lane, "foreign");
+    }
+
+    pub(super) fn repeated(&self, lane: Lane) {
+        metrics::passed_over(&self.destination, lane, "repeated");
+    }
+}

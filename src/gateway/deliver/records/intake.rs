@@ -1,0 +1,181 @@
+//! A record on Kafka → a record of a lane, or nothing.
+//!
+//! Promises: the two lanes of a destination share its records out by what stands in them alone, so each goes out by one of them. What is no event
+//! of ours is counted and passed over; so is a repeat, of which the first goes out. Deliberately reads no more than the head of an event.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::Counted;
+use crate::metrics;
+use crate::route::Router;
+use crate::route::attributes::OF_EVENT;
+use crate::send::kafka::group::{Judge, Judgement, Place, Read};
+use boxbridge_event::{
+    Carried, EventId, Feed, Lane, PersonType, Picture, Record, Revision, Sequence, Timestamp,
+};
+
+/// About 100 bytes each.
+const REPEATS_MAX: usize = 50_000;
+const SCHEMA: &str = "boxbridge.match.v1";
+
+/// Of one lane of one destination.
+pub struct Intake {
+    lane: Lane,
+    /// Of the destination, as it was when its groups were joined: by it they read what they read.
+    router: Arc<Router>,
+    repeats: Repeats,
+    counted: Arc<Counted>,
+}
+
+/// As much of an event as is asked here.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    schema: Cow<'a, str>,
+    id: EventId,
+    revision: Revision,
+    feed: Feed,
+    received_at: Timestamp,
+    act_before: Option<Timestamp>,
+    #[serde(borrow, default)]
+    replay: Option<Cow<'a, str>>,
+    person_type: PersonType,
+}
+
+impl Intake {
+    pub fn new(
+        lane: Lane,
+        router: Arc<Router>,
+        dedupe_window: Duration,
+        counted: Arc<Counted>,
+    ) -> Intake {
+        Intake {
+            lane,
+            router,
+            repeats: Repeats::within(dedupe_window),
+            counted,
+        }
+    }
+
+    fn lane_of(&self, head: &Head<'_>) -> Lane {
+        let is_live = head.act_before.is_some() && head.replay.is_none();
+        self.router.lane_onward(head.person_type, is_live)
+    }
+}
+
+impl Judge for Intake {
+    fn judge(&mut self, read: &Read<'_>, number: Sequence) -> Judgement {
+        let payload = read.payload.unwrap_or_default();
+        let head = serde_json::from_slice::<Head<'_>>(payload).ok();
+        let Some(head) = head.filter(|head| head.schema == SCHEMA) else {
+            self.counted.foreign(self.lane);
+            return Judgement::Pass;
+        };
+
+        if self.lane_of(&head) != self.lane {
+            return Judgement::Pass;
+        }
+        if self.repeats.is_one(&head, read, Instant::now()) {
+            self.counted.repeated(self.lane);
+            return Judgement::Pass;
+        }
+        Judgement::Keep(Box::new(record(&head, read, (self.lane, number))))
+    }
+
+    fn expired(&mut self, records: u64) {
+        self.counted
+            .expired(self.lane, metrics::KAFKA_RETENTION, records);
+    }
+}
+
+fn record(head: &Head<'_>, read: &Read<'_>, (lane, sequence): (Lane, Sequence)) -> Record {
+    let carried = Carried {
+        key: String::from_utf8_lossy(read.key).into_owned(),
+        attributes: attributes(read),
+        timestamp: read.timestamp,
+    };
+    Record {
+        sequence,
+        received_at: head.received_at,
+        id: head.id,
+        revision: head.revision,
+        person_type: head.person_type,
+        feed: head.feed,
+        lane,
+        event: Bytes::copy_from_slice(read.payload.unwrap_or_default()),
+        has_pictures: false,
+        replay: head
+            .replay
+            .as_ref()
+            .map(|replay| replay.clone().into_owned()),
+        resent: None,
+        appended_before_this_process: false,
+        carried: Some(Arc::new(carried)),
+        picture_reader: Arc::new(Vec::<Picture>::new()),
+    }
+}
+
+/// Those of the contract: MQTT has them by the same names.
+fn attributes(read: &Read<'_>) -> Vec<(&'static str, String)> {
+    let known = |(name, value): &(&str, &str)| {
+        let attribute = OF_EVENT.iter().find(|attribute| attribute.name == *name)?;
+        Some((attribute.name, (*value).to_owned()))
+    };
+    read.attributes.iter().filter_map(known).collect()
+}
+
+/// What was read lately, and where.
+struct Repeats {
+    window: Duration,
+    seen: HashMap<Key, (Place, i64)>,
+    /// In the order in which they were read.
+    order: VecDeque<(Instant, Key)>,
+}
+
+/// An event, its content and its replay.
+type Key = (EventId, Revision, u64);
+
+impl Repeats {
+    fn within(window: Duration) -> Repeats {
+        Repeats {
+            window,
+            seen: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    /// Whether it was read before, and not from there: what comes again from its own place was not answered.
+    fn is_one(&mut self, head: &Head<'_>, read: &Read<'_>, now: Instant) -> bool {
+        if self.window.is_zero() {
+            return false;
+        }
+        self.forget(now);
+
+        let mut replay = DefaultHasher::new();
+        head.replay.hash(&mut replay);
+        let key = (head.id, head.revision, replay.finish());
+        let place = (read.place.clone(), read.offset);
+        if let Some(first) = self.seen.get(&key) {
+            return *first != place;
+        }
+        self.seen.insert(key, place);
+        self.order.push_back((now, key));
+        false
+    }
+
+    fn forget(&mut self, now: Instant) {
+        let is_over = |(read, _): &(Instant, Key)| now.duration_since(*read) > self.window;
+        while self.order.len() >= REPEATS_MAX || self.order.front().is_some_and(is_over) {
+            if let Some((_, key)) = self.order.pop_front() {
+                self.seen.remove(&key);
+            }
+        }
+    }
+}

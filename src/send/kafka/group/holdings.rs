@@ -1,0 +1,331 @@
+//! What a member of a group has read and not yet answered, by partition.
+//!
+//! Promises: records are handed out in the order in which they were read, each under a number of its own; a partition's offset is that of its
+//! lowest record without an answer; what is held is bounded, and shared by the partitions. Deliberately does no IO, and waits for nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use boxbridge_event::{ByType, PersonType, Record, Sequence, Timestamp};
+
+/// A partition: its topic and number.
+pub type Place = (Arc<str>, i32);
+
+/// What a record holds beside its payload: attributes, key, and its places here.
+const OVERHEAD_BYTES: usize = 1_500;
+/// A partition holds so many, however many partitions there are: a rebalance is to find little, and a broker's window something.
+const LEAST_RECORDS: usize = 8;
+
+/// Of all partitions together.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub records: usize,
+    pub bytes: usize,
+}
+
+pub(super) struct Holdings {
+    limits: Limits,
+    /// The last number that was given.
+    last: u64,
+    partitions: BTreeMap<Place, Partition>,
+    /// By number.
+    places: BTreeMap<u64, (Place, i64)>,
+    /// Held, and not handed out.
+    ready: ByType<BTreeSet<u64>>,
+}
+
+#[derive(Default)]
+struct Partition {
+    held: BTreeMap<i64, Held>,
+    held_bytes: usize,
+    /// The next offset that is news.
+    next: Option<i64>,
+    committed: Option<i64>,
+    /// Nothing more is asked for.
+    is_full: bool,
+    /// Another member gets it: nothing more goes out.
+    is_leaving: bool,
+}
+
+struct Held {
+    number: u64,
+    record: Record,
+    /// Handed out, and not given back.
+    is_out: bool,
+}
+
+impl Partition {
+    /// What the next member is to begin with.
+    fn offset(&self) -> Option<i64> {
+        self.held.keys().next().copied().or(self.next)
+    }
+}
+
+impl Holdings {
+    pub fn new(limits: Limits) -> Holdings {
+        Holdings {
+            limits,
+            last: 0,
+            partitions: BTreeMap::new(),
+            places: BTreeMap::new(),
+            ready: ByType::default(),
+        }
+    }
+
+    /// It is ours from now on; `committed` is where the member before us came to, where that is known.
+    pub fn begin(&mut self, place: Place, committed: Option<i64>) {
+        self.end(&place);
+        let partition = Partition {
+            next: committed,
+            committed,
+            ..Partition::default()
+        };
+        self.partitions.insert(place, partition);
+    }
+
+    /// Another member gets it: nothing more of it is handed out.
+    pub fn leave(&mut self, place: &Place) {
+        let Some(partition) = self.partitions.get_mut(place) else {
+            return;
+        };
+        partition.is_leaving = true;
+        for held in partition.held.values() {
+            self.ready
+                .of_mut(held.record.person_type)
+                .remove(&held.number);
+        }
+    }
+
+    /// Whether nothing of what leaves is still handed out.
+    pub fn are_quiet(&self) -> bool {
+        let leaving = self.partitions.values().filter(|it| it.is_leaving);
+        leaving
+            .flat_map(|partition| partition.held.values())
+            .all(|held| !held.is_out)
+    }
+
+    /// It is ours no more. What was handed out of it is not known any longer.
+    pub fn end(&mut self, place: &Place) {
+        let Some(partition) = self.partitions.remove(place) else {
+            return;
+        };
+        for held in partition.held.values() {
+            self.places.remove(&held.number);
+            self.ready
+                .of_mut(held.record.person_type)
+                .remove(&held.number);
+        }
+    }
+
+    /// Whether what stands there was not read yet; how many offsets before it never came, where that is known.
+    pub fn is_news(&self, place: &Place, offset: i64) -> Option<(i64, i64)> {
+        let partition = self.partitions.get(place)?;
+        let next = partition.next.unwrap_or(offset);
+        (offset >= next).then_some((next, offset))
+    }
+
+    /// The number of the next record that is kept.
+    pub fn next_number(&self) -> Sequence {
+        Sequence(self.last + 1)
+    }
+
+    /// Holds what was read there; it has [`Holdings::next_number`].
+    pub fn keep(&mut self, place: &Place, offset: i64, record: Record) {
+        self.pass(place, offset);
+        let Some(partition) = self.partitions.get_mut(place) else {
+            return;
+        };
+
+        self.last += 1;
+        let number = self.last;
+        partition.held_bytes += weight(&record);
+        if !partition.is_leaving {
+            self.ready.of_mut(record.person_type).insert(number);
+        }
+        self.places.insert(number, (place.clone(), offset));
+        let held = Held {
+            number,
+            record,
+            is_out: false,
+        };
+        partition.held.insert(offset, held);
+    }
+
+    /// There is nothing to do for what was read there.
+    pub fn pass(&mut self, place: &Place, offset: i64) {
+        if let Some(partition) = self.partitions.get_mut(place) {
+            partition.next = Some(offset + 1);
+        }
+    }
+
+    /// The next record that is not of these types.
+    pub fn hand_out(&mut self, paused: &[PersonType]) -> Option<Record> {
+        let types = PersonType::ALL.iter().copied();
+        let flowing = types.filter(|person_type| !paused.contains(person_type));
+        let first = flowing.filter_map(|person_type| {
+            let first = self.ready.of(person_type).first()?;
+            Some((*first, person_type))
+        });
+
+        let (number, person_type) = first.min()?;
+        self.ready.of_mut(person_type).remove(&number);
+        let held = self.held_mut(number)?;
+        held.is_out = true;
+        Some(held.record.clone())
+    }
+
+    fn held_mut(&mut self, number: u64) -> Option<&mut Held> {
+        let (place, offset) = self.places.get(&number)?;
+        self.partitions.get_mut(place)?.held.get_mut(offset)
+    }
+
+    /// All from this number on are handed out again.
+    pub fn rewind(&mut self, from: Sequence) {
+        for partition in self.partitions.values_mut() {
+            let is_leaving = partition.is_leaving;
+            let held = partition.held.values_mut();
+            for held in held.filter(|held| held.number >= from.0) {
+                held.is_out = false;
+                if !is_leaving {
+                    self.ready
+                        .of_mut(held.record.person_type)
+                        .insert(held.number);
+                }
+            }
+        }
+    }
+
+    /// Those of this type are.
+    pub fn rewind_type(&mut self, person_type: PersonType) {
+        let of_type = self.partitions.values_mut().filter(|it| !it.is_leaving);
+        let held = of_type.flat_map(|partition| partition.held.values_mut());
+        for held in held.filter(|held| held.record.person_type == person_type) {
+            held.is_out = false;
+            self.ready.of_mut(person_type).insert(held.number);
+        }
+    }
+
+    /// It has an outcome. False where it is not known: its partition is another member's.
+    pub fn settle(&mut self, sequence: Sequence) -> bool {
+        let Some((place, offset)) = self.places.remove(&sequence.0) else {
+            return false;
+        };
+        let Some(partition) = self.partitions.get_mut(&place) else {
+            return false;
+        };
+        if let Some(held) = partition.held.remove(&offset) {
+            partition.held_bytes -= weight(&held.record);
+            self.ready
+                .of_mut(held.record.person_type)
+                .remove(&held.number);
+        }
+        true
+    }
+
+    /// Whether it is still to be sent. What another member gets is given back.
+    pub fn is_wanted(&mut self, sequence: Sequence) -> bool {
+        let Some((place, offset)) = self.places.get(&sequence.0) else {
+            return false;
+        };
+        let Some(partition) = self.partitions.get_mut(place) else {
+            return false;
+        };
+        if partition.is_leaving
+            && let Some(held) = partition.held.get_mut(offset)
+        {
+            held.is_out = false;
+        }
+        !partition.is_leaving
+    }
+
+    /// When the oldest of them was received.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        let first = self.partitions.values();
+        let first = first.filter_map(|partition| partition.held.values().next());
+        first.map(|held| held.record.received_at).min()
+    }
+
+    /// How many have no outcome.
+    pub fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.partitions.keys()
+    }
+
+    /// Where a partition stands: the offset that would be committed now.
+    pub fn offset(&self, place: &Place) -> Option<i64> {
+        self.partitions.get(place)?.offset()
+    }
+}
+
+/// What the brokers are to be told.
+impl Holdings {
+    /// Offsets that are others than those committed last. They count as committed.
+    pub fn new_offsets(&mut self) -> Vec<(Place, i64)> {
+        let partitions = self.partitions.iter_mut();
+        let news = partitions.filter_map(|(place, partition)| {
+            let offset = partition
+                .offset()
+                .filter(|it| Some(*it) != partition.committed)?;
+            partition.committed = Some(offset);
+            Some((place.clone(), offset))
+        });
+        news.collect()
+    }
+
+    /// They were not committed.
+    pub fn not_committed(&mut self, offsets: &[(Place, i64)]) {
+        for (place, _) in offsets {
+            if let Some(partition) = self.partitions.get_mut(place) {
+                partition.committed = None;
+            }
+        }
+    }
+
+    /// Partitions of which nothing more is to come for now.
+    pub fn filled(&mut self) -> Vec<Place> {
+        let share = self.share();
+        let filled = self.partitions.iter_mut().filter(|(_, partition)| {
+            let is_over =
+                partition.held.len() >= share.records || partition.held_bytes >= share.bytes;
+            !partition.is_full && is_over
+        });
+        let stopped = filled.map(|(place, partition)| {
+            partition.is_full = true;
+            place.clone()
+        });
+        stopped.collect()
+    }
+
+    /// Partitions that have room again.
+    pub fn emptied(&mut self) -> Vec<Place> {
+        let share = self.share();
+        let emptied = self.partitions.iter_mut().filter(|(_, partition)| {
+            partition.is_full
+                && partition.held.len() <= share.records / 2
+                && partition.held_bytes <= share.bytes / 2
+        });
+        let flowing = emptied.map(|(place, partition)| {
+            partition.is_full = false;
+            place.clone()
+        });
+        flowing.collect()
+    }
+
+    fn share(&self) -> Limits {
+        let partitions = self.partitions.len().max(1);
+        Limits {
+            records: (self.limits.records / partitions).max(LEAST_RECORDS),
+            bytes: self.limits.bytes / partitions,
+        }
+    }
+}
+
+fn weight(record: &Record) -> usize {
+    record.event.len() + OVERHEAD_BYTES
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! What is held, handed out, and committed.
+
+use bytes::Bytes;
+
+use super::*;
+use boxbridge_event::{EventId, Feed, Lane, Picture, Revision};
+
+fn record(holdings: &Holdings, person_type: PersonType) -> Record {
+    Record {
+        sequence: holdings.next_number(),
+        received_at: Timestamp(1),
+        id: EventId([0; 16]),
+        revision: Revision(1),
+        person_type,
+        feed: Feed::Realtime,
+        lane: Lane::Normal,
+        event: Bytes::from_static(b"{}"),
+        has_pictures: false,
+        replay: None,
+        resent: None,
+        appended_before_this_process: false,
+        carried: None,
+        picture_reader: Arc::new(Vec::<Picture>::new()),
+    }
+}
+
+fn place(partition: i32) -> Place {
+    ("topic".into(), partition)
+}
+
+/// Partition 0, with these offsets read.
+fn holding(offsets: &[(i64, PersonType)]) -> Holdings {
+    let mut holdings = Holdings::new(Limits {
+        records: 100,
+        bytes: 1 << 20,
+    });
+    holdings.begin(place(0), None);
+    for (offset, person_type) in offsets {
+        let record = record(&holdings, *person_type);
+        holdings.keep(&place(0), *offset, record);
+    }
+    holdings
+}
+
+fn numbers(holdings: &mut Holdings, paused: &[PersonType]) -> Vec<u64> {
+    let handed_out = std::iter::from_fn(|| holdings.hand_out(paused));
+    handed_out.map(|record| record.sequence.0).collect()
+}
+
+const VISITOR: PersonType = PersonType::Visitor;
+const VIP: PersonType = PersonType::Vip;
+
+#[test]
+fn an_offset_is_committed_up_to_the_lowest_record_without_an_outcome() {
+    let mut holdings = holding(&[(10, VIP), (11, VIP), (15, VIP)]);
+    assert_eq!(holdings.new_offsets(), [(place(0), 10)]);
+    assert_eq!(numbers(&mut holdings, &[]), [1, 2, 3]);
+
+    assert!(holdings.settle(Sequence(2)));
+    assert_eq!(holdings.new_offsets(), [], "the first is not answered");
+    assert!(holdings.settle(Sequence(1)));
+    assert_eq!(holdings.new_offsets(), [(place(0), 15)]);
+    assert!(holdings.settle(Sequence(3)) && !holdings.settle(Sequence(3)));
+    holdings.pass(&place(0), 16);
+    let last = holdings.new_offsets();
+    assert_eq!(last, [(place(0), 17)], "what is passed over counts");
+
+    holdings.not_committed(&last);
+    assert_eq!(holdings.new_offsets(), last);
+}
+
+#[test]
+fn what_has_no_outcome_comes_again_in_its_order_and_a_paused_type_stays() {
+    let mut holdings = holding(&[(0, VIP), (1, VISITOR), (2, VIP)]);
+    assert_eq!(numbers(&mut holdings, &[VISITOR]), [1, 3]);
+    holdings.settle(Sequence(1));
+    holdings.rewind(Sequence(0));
+    assert_eq!(numbers(&mut holdings, &[]), [2, 3]);
+    holdings.rewind_type(VISITOR);
+    assert_eq!(numbers(&mut holdings, &[]), [2]);
+    holdings.rewind(Sequence(3));
+    assert_eq!(numbers(&mut holdings, &[]), [3]);
+}
+
+#[test]
+fn nothing_of_a_partition_that_leaves_goes_out_and_it_is_quiet_once_all_came_back() {
+    let mut holdings = holding(&[(0, VIP), (1, VIP), (2, VIP)]);
+    holdings.hand_out(&[]);
+    holdings.hand_out(&[]);
+    holdings.leave(&place(0));
+    assert!(numbers(&mut holdings, &[]).is_empty());
+    assert!(!holdings.are_quiet());
+
+    holdings.settle(Sequence(1));
+    assert!(!holdings.is_wanted(Sequence(2)), "it is given back");
+    assert!(holdings.are_quiet());
+    assert_eq!(holdings.offset(&place(0)), Some(1));
+    holdings.end(&place(0));
+    assert!(!holdings.settle(Sequence(2)) && holdings.count() == 0);
+
+    // It comes back, under other numbers.
+    holdings.begin(place(0), Some(1));
+    assert_eq!(holdings.is_news(&place(0), 0), None);
+    assert_eq!(holdings.is_news(&place(0), 4), Some((1, 4)));
+    assert_eq!(holdings.next_number(), Sequence(4));
+}
+
+#[test]
+fn a_full_partition_stops_and_goes_on_when_half_of_it_has_gone() {
+    let mut holdings = holding(&[]);
+    holdings.begin(place(1), None);
+    let share = 50;
+    for offset in 0..share {
+        assert_eq!(holdings.filled(), []);
+        let record = record(&holdings, VIP);
+        holdings.keep(&place(0), offset, record);
+    }
+    assert_eq!(holdings.filled(), [place(0)]);
+    assert_eq!(holdings.filled(), [], "once");
+
+    numbers(&mut holdings, &[]);
+    for number in 1..=share as u64 / 2 {
+        assert_eq!(holdings.emptied(), []);
+        holdings.settle(Sequence(number));
+    }
+    assert_eq!(holdings.emptied(), [place(0)]);
+}

@@ -1,0 +1,164 @@
+//! A membership's consumer, and where a new group begins.
+//!
+//! Promises: a group that is new begins at the end of the partitions that are there, and only then; what comes later is read from its beginning.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::member::Member;
+use super::{Inner, Membership, TopicNames};
+use crate::send::kafka::client::milliseconds;
+use crate::send::kafka::report::Listener;
+use crate::send::kafka::topics;
+use crate::send::kafka::{Kafka, Shared};
+use crate::send::{ConnectError, kafka};
+use crate::system::fault::Fault;
+
+/// A member that died without a word is missed after so long: the least that brokers allow by default.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A topic that is made later is found within this.
+const TOPICS_EVERY: Duration = Duration::from_secs(5);
+/// What librdkafka reads ahead for us, beside what is held here.
+const AHEAD_KIB: usize = 2_048;
+const FETCH_BYTES: usize = 2 << 20;
+
+/// Where a group stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It has read before, or its members are there.
+    Before,
+    /// It begins now, at the end of every partition that is there.
+    Now,
+}
+
+impl Inner {
+    pub(super) fn consumer(self: &Arc<Inner>) -> Result<BaseConsumer<Member>, KafkaError> {
+        let cluster = Arc::clone(&self.cluster.lock());
+        let member = Member::new(Arc::clone(self));
+        let consumer: BaseConsumer<Member> = cluster
+            .consumer(&self.membership.group)
+            .create_with_context(member)?;
+
+        let topics: Vec<_> = self.topics.lock().iter().map(TopicNames::pattern).collect();
+        consumer.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
+        Ok(consumer)
+    }
+}
+
+impl Kafka {
+    /// Looks the group up, and begins it where it is new. The topics that can be named are made before, as for sending.
+    pub async fn begin(&self, membership: &Membership) -> Result<Begun, ConnectError> {
+        let shared = Arc::clone(&self.shared);
+        topics::look_up(&shared, shared.names(), shared.missing()).await?;
+
+        let (asking, membership) = (Arc::clone(&shared), membership.clone());
+        let begun = tokio::task::spawn_blocking(move || begin(&asking, &membership)).await;
+        let begun = begun.unwrap_or_else(|_| Err(Fault.to_string()));
+        begun.map_err(|detail| ConnectError {
+            message: shared.of_brokers(&detail),
+        })
+    }
+}
+
+fn begin(shared: &Shared, membership: &Membership) -> Result<Begun, String> {
+    let group = &membership.group;
+    let failed = |error: KafkaError| format!("group {group}: {error}");
+    let consumer: BaseConsumer<_> = shared
+        .consumer(group)
+        .create_with_context(Listener::new(None))
+        .map_err(failed)?;
+
+    let partitions = partitions(&consumer, membership).map_err(failed)?;
+    let committed = consumer
+        .committed_offsets(partitions.clone(), kafka::CONNECT_TIMEOUT)
+        .map_err(failed)?;
+    let is_known = |offset: &Offset| matches!(offset, Offset::Offset(_));
+    if committed.to_topic_map().values().any(is_known) || partitions.count() == 0 {
+        return Ok(Begun::Before);
+    }
+
+    let ends = ends(&consumer, &partitions).map_err(failed)?;
+    match consumer.commit(&ends, CommitMode::Sync) {
+        Ok(()) => Ok(Begun::Now),
+        // Another gateway was first, and is a member by now.
+        Err(error) if is_of_members(&error) => Ok(Begun::Before),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Those that are there, of the topics that are meant.
+fn partitions(
+    consumer: &BaseConsumer<Listener>,
+    membership: &Membership,
+) -> Result<TopicPartitionList, KafkaError> {
+    let metadata = consumer.fetch_metadata(None, kafka::CONNECT_TIMEOUT)?;
+    let mut list = TopicPartitionList::new();
+    for topic in metadata.topics() {
+        if membership
+            .topics
+            .iter()
+            .any(|names| names.mean(topic.name()))
+        {
+            let partitions = topic.partitions().iter();
+            partitions.for_each(|it| {
+                list.add_partition(topic.name(), it.id());
+            });
+        }
+    }
+    Ok(list)
+}
+
+fn ends(
+    consumer: &BaseConsumer<Listener>,
+    partitions: &TopicPartitionList,
+) -> Result<TopicPartitionList, KafkaError> {
+    let mut ends = TopicPartitionList::new();
+    for element in partitions.elements() {
+        let (topic, partition) = (element.topic(), element.partition());
+        let (_, end) = consumer.fetch_watermarks(topic, partition, kafka::CONNECT_TIMEOUT)?;
+        ends.add_partition_offset(topic, partition, Offset::Offset(end))?;
+    }
+    Ok(ends)
+}
+
+fn is_of_members(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    matches!(
+        code,
+        Some(
+            RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::RebalanceInProgress
+        )
+    )
+}
+
+impl Shared {
+    fn consumer(&self, group: &str) -> rdkafka::ClientConfig {
+        let mut client = self.client();
+        client
+            .set("client.id", group)
+            .set("group.id", group)
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", milliseconds(SESSION_TIMEOUT))
+            .set("heartbeat.interval.ms", milliseconds(HEARTBEAT))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // What is new to the group has to be delivered from its beginning.
+            .set("auto.offset.reset", "earliest")
+            .set(
+                "topic.metadata.refresh.interval.ms",
+                milliseconds(TOPICS_EVERY),
+            )
+            .set("queued.max.messages.kbytes", AHEAD_KIB.to_string())
+            .set("fetch.max.bytes", FETCH_BYTES.to_string())
+            // While it is full it looks again after this; by default after a second.
+            .set("fetch.queue.backoff.ms", "50");
+        client
+    }
+}

@@ -1,0 +1,8 @@
+//! `from = "kafka"`: a broker gets its events out of the topics of a Kafka destination, shared out among gateways by a consumer group.
+
+mod delivery;
+mod doors;
+mod first_start;
+mod passed_over;
+mod reload;
+mod takeover;

@@ -1,0 +1,49 @@
+//! Gateways come and go: their partitions move, nothing is lost, and each device's events of a type stay in order.
+
+use super::doors::{Doors, EMPLOYEE, PARTITIONS, all_of, assert_in_order, post};
+use crate::parts::site::wait_until;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_killed_leaves_its_partitions_to_another_and_nothing_is_lost() {
+    let mut doors = tokio::task::block_in_place(|| Doors::new("killed"));
+    let (mut first, second) = tokio::task::block_in_place(|| {
+        let first = doors.start_alone(&[("GATEWAY", "first")]);
+        (first, doors.start(&[("GATEWAY", "second")]))
+    });
+    let mut subscriber = doors.subscriber().await;
+
+    tokio::task::block_in_place(|| {
+        doors.wait_for_partitions(&[&first, &second], 6 * PARTITIONS);
+        // Whatever they read cannot go out.
+        doors.mosquitto.freeze();
+        post(&first, EMPLOYEE, 0..200, 40);
+        wait_until("Kafka has them all", || {
+            first.ledger("kafka").delivered == 200
+        });
+        first.kill();
+        doors.mosquitto.thaw();
+    });
+    let received = all_of(&mut subscriber, 0..200).await;
+    assert_in_order(&received);
+    tokio::task::block_in_place(|| doors.wait_for_partitions(&[&second], 6 * PARTITIONS));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_keeps_its_order_while_gateways_join_and_leave() {
+    let doors = tokio::task::block_in_place(|| Doors::new("moves"));
+    let first = tokio::task::block_in_place(|| doors.start_alone(&[("GATEWAY", "first")]));
+    let mut subscriber = doors.subscriber().await;
+
+    tokio::task::block_in_place(|| {
+        post(&first, EMPLOYEE, 0..100, 20);
+        let mut second = doors.start(&[("GATEWAY", "second")]);
+        post(&first, EMPLOYEE, 100..300, 20);
+        doors.wait_for_partitions(&[&first, &second], 6 * PARTITIONS);
+        post(&first, EMPLOYEE, 300..400, 20);
+        assert_eq!(second.stop(), Some(0));
+        post(&first, EMPLOYEE, 400..500, 20);
+    });
+    let received = all_of(&mut subscriber, 0..500).await;
+    assert_in_order(&received);
+    tokio::task::block_in_place(|| doors.wait_for_partitions(&[&first], 6 * PARTITIONS));
+}
