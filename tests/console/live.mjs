@@ -65,11 +65,11 @@ const stood = await wall.filter({ hasText: "Yesterday" }).locator(".where time")
 assert.ok(Date.now() - Date.parse(stood) > DAY_MS / 2, stood);
 
 // Who hangs there no more, and one by its id.
+await page.getByRole("link", { name: "Who passed before…" }).click();
 await page.getByLabel("Event id").fill(id);
 await page.getByRole("button", { name: "Open", exact: true }).click();
 await page.getByRole("heading", { name: "Victor Null" }).waitFor();
-await page.goto(`${CONSOLE}/#/live`);
-await page.getByRole("link", { name: "Who passed before…" }).click();
+await page.goBack();
 await page.getByRole("heading", { name: "Who passed before" }).waitFor();
 await shoot(page, "past");
 for (const _page of ["second", "third"]) await page.getByRole("button", { name: "Next" }).click();

@@ -10,7 +10,6 @@ import { Alarms } from "./live/held.js";
 import { Face } from "./live/face.js";
 import { useDrawn } from "./live/watch.js";
 import { Lately } from "./health/lately.js";
-import { Find } from "./past.js";
 
 export function Live({ watch, status, reachable }) {
   useDrawn(watch);
@@ -24,8 +23,7 @@ export function Live({ watch, status, reachable }) {
     ${watch.sound.isSilenced && html`<p class="notice" role="status">${t("live.silenced")}</p>`}
     <${Alarms} watch=${watch} />
     <${Lately} lately=${status?.lately} />
-    <${Faces} watch=${watch} isFiltered=${wall.isFiltered} />
-    <${Earlier} filter=${wall.filter} />`;
+    <${Faces} watch=${watch} isFiltered=${wall.isFiltered} />`;
 }
 
 function Bar({ watch }) {
@@ -35,6 +33,7 @@ function Bar({ watch }) {
     const types = filter.types.includes(type) ? filter.types.filter((one) => one !== type) : [...filter.types, type];
     return watch.filterBy({ types });
   };
+  const past = query("#/past", { person_type: filter.types.length === 1 ? filter.types[0] : "", device: filter.device });
   const chip = (type) => html`<button key=${type} class="chip" aria-pressed=${filter.types.includes(type) ? "true" : "false"}
     onClick=${() => toggle(type)}><${PersonType} type=${type} /></button>`;
   return html`<div class="bar" role="group" aria-label=${t("live.filter")}>
@@ -42,6 +41,7 @@ function Bar({ watch }) {
     <${Choice} name="device" label=${t("live.device")} of=${wall.devices} chosen=${filter.device} choose=${(device) => watch.filterBy({ device })} />
     <${Choice} name="site" label=${t("live.site")} of=${wall.sites} chosen=${filter.site} choose=${(site) => watch.filterBy({ site })} />
     <div class="push">
+      <a class="button" href=${past}>${t("live.earlier")}</a>
       <button aria-pressed=${sound.isOn ? "true" : "false"} onClick=${() => sound.turn(!sound.isOn)}>${t(sound.isOn ? "live.sound_on" : "live.sound_off")}</button>
       <button aria-pressed=${wall.isPaused ? "true" : "false"} class=${wall.isPaused ? "primary" : ""} onClick=${() => watch.pauseOrGoOn()}>
         ${wall.isPaused ? t("live.go_on", { n: number(wall.missed) }) : t("live.pause")}
@@ -69,15 +69,6 @@ function Faces({ watch, isFiltered }) {
   return html`<section class="wall" aria-label=${t("live.faces")}>
     ${cards.map((card) => html`<${Face} key=${card.id} card=${card} spoken=${language()} />`)}
   </section>`;
-}
-
-/// The way to those that hang here no more, and to one whose id somebody has.
-function Earlier({ filter: { types, device } }) {
-  const given = query("#/past", { person_type: types.length === 1 ? types[0] : "", device });
-  return html`<footer class="earlier">
-    <a class="button" href=${given}>${t("live.earlier")}</a>
-    <${Find} />
-  </footer>`;
 }
 
 words({

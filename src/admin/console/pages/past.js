@@ -37,7 +37,7 @@ export function Past({ given }) {
 }
 
 /// An event by the id that a consumer has.
-export function Find() {
+function Find() {
   const find = (event) => {
     event.preventDefault();
     const id = new FormData(event.currentTarget).get("id").trim();
