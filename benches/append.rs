@@ -159,6 +159,7 @@ fn entry(number: u64, event: &Event, picture: Picture) -> Entry {
         pictures: vec![picture],
         lane: Lane::Normal,
         live_revision: None,
+        pass: None,
     }
 }
 

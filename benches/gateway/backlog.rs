@@ -202,5 +202,6 @@ fn entry(body: &Body, number: u64, config: &Config) -> Entry {
         pictures: normalized.pictures,
         lane: Lane::Normal,
         live_revision: None,
+        pass: None,
     }
 }

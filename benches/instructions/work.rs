@@ -97,6 +97,7 @@ fn entry(normalized: &Normalized, number: u64) -> Entry {
         pictures: normalized.pictures.clone(),
         lane: Lane::Normal,
         live_revision: None,
+        pass: None,
     }
 }
 

@@ -15,7 +15,7 @@ use super::history::{History, Minute};
 use super::snapshot::Snapshot;
 use crate::gateway::{Consumed, Devices};
 use crate::metrics;
-use crate::queue::{Queue, Status};
+use crate::queue::{Queue, Status, SubscriptionStatus};
 use crate::send::contact::{Contact, Finding};
 use crate::system::clock::Clock;
 use boxbridge_event::{Size, Timestamp};
@@ -200,7 +200,7 @@ impl Health {
     pub(super) fn scrape(&self) -> String {
         let _looking = self.looking.lock();
 
-        let queue = self.status();
+        let queue = self.status_with(Consumed::ended);
         self.consumed().iter().for_each(|it| it.observe());
         queue
             .iter()
@@ -236,8 +236,15 @@ impl Health {
 
     /// Of the queue, and beside its destinations those that get their events out of Kafka.
     pub(super) fn status(&self) -> Option<Status> {
+        self.status_with(Consumed::status)
+    }
+
+    fn status_with(
+        &self,
+        of_consumed: impl Fn(&Consumed) -> Vec<SubscriptionStatus>,
+    ) -> Option<Status> {
         let mut status = self.queue()?.status();
-        let consumed = self.consumed().iter().flat_map(|it| it.status());
+        let consumed = self.consumed().iter().flat_map(|it| of_consumed(it));
         status.subscriptions.extend(consumed);
         Some(status)
     }

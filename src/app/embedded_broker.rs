@@ -18,7 +18,7 @@ use super::listen::cannot_listen;
 use super::tasks::Tasks;
 use crate::metrics;
 use crate::queue::{Queue, SubscriptionStatus};
-use crate::send::embedded::{Embedded, Entrance, StartError};
+use crate::send::embedded::{Embedded, Entrance, StartError, Subscribers};
 use crate::system::disk::Disk;
 use boxbridge_config::{Config, MQTT};
 
@@ -80,6 +80,10 @@ pub fn listening(
 impl EmbeddedBroker {
     pub fn entrance(&self) -> Entrance {
         self.broker.entrance()
+    }
+
+    pub fn subscribers(&self) -> Subscribers {
+        self.broker.subscribers()
     }
 
     pub fn look_after(&self, queue: &Queue, tasks: &Tasks) {

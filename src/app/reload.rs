@@ -24,6 +24,7 @@ use crate::metrics;
 use crate::normalize;
 use crate::queue;
 use crate::route::{PictureLocations, Router};
+use crate::send::embedded::Subscribers;
 use crate::system::fault::{self, Fault};
 use boxbridge_config::{Changes, Config, NamedFile, Problems, Tokens};
 use boxbridge_event::PersonType;
@@ -70,6 +71,8 @@ pub(super) struct Parts {
     pub boxes: Arc<Service<Gateway>>,
     pub locations: PictureLocations,
     pub links: Arc<Links>,
+    /// Of the broker in this process.
+    pub subscribers: Option<Subscribers>,
     /// Where our listener opens them.
     pub links_address: Option<SocketAddr>,
     pub maker: Maker,
@@ -248,6 +251,9 @@ impl Parts {
         self.data.quarantine.adopt(&config.ingest.quarantine);
         self.data.devices.adopt(&config.ingest.devices);
 
+        let users = config.send.mqtt().and_then(|it| it.embedded.users.clone());
+        let subscribers = self.subscribers.iter();
+        subscribers.for_each(|subscribers| subscribers.adopt(users.clone()));
         let configured = picture_store::configured(config);
         let locations = self.locations.linked_as(configured);
         let deliveries = Deliveries {

@@ -131,6 +131,7 @@ impl Start {
             boxes,
             locations,
             links,
+            subscribers: running.embedded.as_ref().map(EmbeddedBroker::subscribers),
             links_address,
             maker,
             destinations,

@@ -126,7 +126,7 @@ impl Gateway {
             body,
         } = *parsed;
         let unread = normalized.unread.clone().zip(body);
-        let entry = Box::new(self.decided(normalized));
+        let entry = Box::new(self.decided(source, normalized));
         self.devices.sent(source, &entry.event);
         let (feed, event_id, person_type) =
             (entry.event.feed, entry.event.id, entry.event.person_type);
@@ -150,7 +150,7 @@ impl Gateway {
     }
 
     /// Decides until when one may act on the event, and in which lane it travels.
-    fn decided(&self, normalized: Normalized) -> Entry {
+    fn decided(&self, source: &Source, normalized: Normalized) -> Entry {
         let Normalized {
             mut event,
             pictures,
@@ -168,6 +168,7 @@ impl Gateway {
             event,
             pictures,
             live_revision,
+            pass: source.pass.number,
         }
     }
 

@@ -53,6 +53,8 @@ const RATE_GRACE: Duration = Duration::from_secs(5);
 
 /// How much of an unread body is still read before its connection ends, so that the box can read why it was refused.
 const DRAIN_BYTES: usize = 32 << 20;
+/// The same of a sender that is not let in: a usual body, and no more of a stranger's.
+const STRANGERS_DRAIN_BYTES: usize = 1 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(3);
 
 /// The first grant of a body: a usual body fills it a few times.
@@ -278,9 +280,12 @@ pub fn too_large(limit: usize, declared: Option<u64>) -> Refusal {
 
 /// Reads and drops the rest of a refused body, within limits, while the answer is on its way. Closing a connection with unread
 /// bytes resets it, and the answer would be lost.
-pub async fn drain(mut body: Body) {
+pub async fn drain(mut body: Body, code: Code) {
+    let mut left = match code.status() {
+        401 => STRANGERS_DRAIN_BYTES,
+        _ => DRAIN_BYTES,
+    };
     let all = async {
-        let mut left = DRAIN_BYTES;
         while let Some(Ok(frame)) = body.frame().await {
             let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else {
                 break;

@@ -114,7 +114,9 @@ async fn serve<A: Accept>(
         Err(refusal) => return service.refuse_unread(&request, &refusal, body),
         Ok(pass) => request.pass = pass,
     }
-    request.peer.let_in(request.share_key());
+    if request.pass.number.is_some() {
+        request.peer.let_in(request.share_key());
+    }
     match request.parts.method {
         Method::POST => post(service, request, body).await,
         _ => answer::presence(service.accept.is_ready()),
@@ -262,7 +264,7 @@ impl<A: Accept> Service<A> {
         self.accept
             .count(request.feed(), Ended::Refused(refusal.code));
         if again_and_again.is_none() && !head::waits_to_be_asked(&request.parts) {
-            tokio::spawn(body::drain(body));
+            tokio::spawn(body::drain(body, refusal.code));
         }
         answer::refusal(refusal, Connection::Close)
     }

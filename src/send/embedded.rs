@@ -1,9 +1,10 @@
 //! The MQTT broker inside this process, for a first look and for a site that has none: of our own, on the codec of rmqtt.
 //!
-//! Promises: it listens where the config says and nowhere else, and only its own gateway publishes. A subscriber costs the others nothing:
+//! Promises: it listens where the config says and nowhere else, and only its own gateway publishes; where there is a file of users, only they
+//! subscribe. A subscriber costs the others nothing:
 //! connections, sessions, subscriptions, memory and the lane's patience are shared out by address, and each message that a subscriber
 //! misses is counted. A publication that nobody subscribes to is acknowledged as such (MQTT 5, 0x10). Deliberately writes nothing to disk: a
-//! delivered message was handed to the sessions of that moment. It knows no users and no TLS, no QoS 2 on the way out (events are QoS 1), and
+//! delivered message was handed to the sessions of that moment. It knows no TLS, no QoS 2 on the way out (events are QoS 1), and
 //! no shared subscriptions.
 
 use std::net::SocketAddr;
@@ -17,9 +18,18 @@ mod broker {
     //! The program was built without the broker: it says so when it is asked for.
 
     use super::{Addresses, StartError};
-    use boxbridge_config::Secret;
+    use boxbridge_config::{BrokerUsers, Secret};
 
     pub(super) enum Running {}
+
+    #[derive(Clone)]
+    pub enum Subscribers {}
+
+    impl Subscribers {
+        pub fn adopt(&self, _users: Option<BrokerUsers>) {
+            match *self {}
+        }
+    }
 
     pub(super) fn start(
         _config: &boxbridge_config::Embedded,
@@ -30,6 +40,10 @@ mod broker {
 
     impl Running {
         pub fn login(&self) -> (String, Secret) {
+            match *self {}
+        }
+
+        pub fn subscribers(&self) -> Subscribers {
             match *self {}
         }
 
@@ -46,6 +60,8 @@ mod broker {
         }
     }
 }
+
+pub use broker::Subscribers;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -114,6 +130,11 @@ impl Embedded {
     /// The user and password that may publish; made with the process.
     pub fn login(&self) -> (String, Secret) {
         self.running.login()
+    }
+
+    /// Who may subscribe: to be told when that changes.
+    pub fn subscribers(&self) -> Subscribers {
+        self.running.subscribers()
     }
 
     /// Messages that were dropped before a subscriber took them, since the start.

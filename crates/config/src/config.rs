@@ -138,6 +138,9 @@ fn check(config: &Config, read: &mut Reader) {
 
     config.routes.check(read);
     destinations(config, read);
+    if let Some(mqtt) = config.send.mqtt() {
+        mqtt.check(read, config.ingest.insecure);
+    }
     config.ingest.check(read);
 
     if config.normalize.dedupe_window > config.queue.replay_window {

@@ -13,7 +13,6 @@ use boxbridge_event::Timestamp;
 
 mod devices;
 mod inventory;
-mod lines;
 mod tokens;
 
 pub use devices::Devices;
@@ -219,7 +218,7 @@ fn soon_over(tokens: &Tokens) -> Option<String> {
 /// Nobody is let in by a file that cannot be read.
 fn tokens(read: &mut Reader, file: &Path) -> Tokens {
     Tokens::read(file).unwrap_or_else(|problem| {
-        problem.say(read, TOKENS_FILE);
+        read.lines(TOKENS_FILE, problem);
         Tokens::default()
     })
 }

@@ -33,8 +33,8 @@ pub use reader::units::{duration, size};
 pub use route::{Format, PicturePolicy, PictureWait, Route, Routes};
 pub use schema::schema;
 pub use send::{
-    Broker, Bucket, DEVICE_STATUS_TOPIC, Destination, Embedded, Kafka, Kind, LinkMode, Links, Mqtt,
-    MqttTransport, MqttVersion, Sasl, Send, Store, StoreUrl, Tls,
+    Broker, BrokerUsers, Bucket, DEVICE_STATUS_TOPIC, Destination, Embedded, Kafka, Kind, LinkMode,
+    Links, Mqtt, MqttTransport, MqttVersion, PasswordHash, Sasl, Send, Store, StoreUrl, Tls,
 };
 pub use values::kind::{KAFKA, KindName, MQTT, STORE};
 pub use values::named_file::NamedFile;

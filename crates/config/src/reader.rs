@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::layers::problem::Problem;
 use crate::layers::routes;
 use crate::values::http_url;
+use crate::values::lines::LinesProblem;
 use crate::values::named_file::NamedFile;
 use crate::values::networks::Networks;
 use crate::values::secret::{Secret, shown};
@@ -25,6 +26,9 @@ pub(crate) mod units; // durations and sizes as they are written
 use effect::Effect;
 use form::Form;
 use units::{duration, size, written, written_size};
+
+/// More bad lines than this need no names one by one: the file is another one.
+const LINES_MAX: usize = 50;
 
 pub(crate) struct Reader<'a> {
     pub settings: &'a Value,
@@ -98,6 +102,22 @@ impl<'a> Reader<'a> {
             "{key} = {}: {problem}",
             shown(key, self.value(key))
         )));
+    }
+
+    /// Reports what is wrong with the file that this setting names; each bad line is a problem of its own.
+    pub fn lines(&mut self, key: &str, problem: LinesProblem) {
+        let problems = match problem {
+            LinesProblem::File(problem) => return self.problem(key, problem),
+            LinesProblem::Lines(problems) => problems,
+        };
+
+        let more = problems.len().saturating_sub(LINES_MAX);
+        for problem in problems.into_iter().take(LINES_MAX) {
+            self.problem(key, problem);
+        }
+        if more > 0 {
+            self.problem(key, format!("and {more} more lines like these"));
+        }
     }
 
     /// Reports it once.

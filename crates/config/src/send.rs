@@ -17,11 +17,13 @@ mod kafka;
 mod mqtt;
 mod store;
 mod tls;
+mod users;
 
 pub use kafka::{Kafka, Sasl};
 pub use mqtt::{Broker, DEVICE_STATUS_TOPIC, Embedded, Mqtt, MqttTransport, MqttVersion};
 pub use store::{Bucket, LinkMode, Links, Store, StoreUrl};
 pub use tls::Tls;
+pub use users::{BrokerUsers, PasswordHash};
 
 #[derive(Clone, Debug)]
 pub struct Send {

@@ -3,6 +3,7 @@
 pub(crate) mod host_name;
 pub(crate) mod http_url;
 pub mod kind;
+pub(crate) mod lines; // a file of lines
 pub mod named_file;
 pub mod networks;
 pub mod secret;

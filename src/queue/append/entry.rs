@@ -10,6 +10,8 @@ pub struct Entry {
     pub lane: Lane,
     /// For one that nobody may act on: the revision that its content would have had live.
     pub live_revision: Option<Revision>,
+    /// The number of its sender's pass: beside the sender's address, whose share it takes.
+    pub pass: Option<u64>,
 }
 
 /// Where an entry is. Durable in both cases.

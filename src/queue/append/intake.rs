@@ -75,7 +75,7 @@ impl Intake {
             Feed::Realtime | Feed::Platform => (&self.live, LIVE_BYTES),
         };
         let bytes = (RECORD_HEADER + event.len() + pictures).clamp(RECORD_BYTES_MIN, most);
-        let source = ShareKey::of_peer(&entry.event.origin.peer);
+        let source = ShareKey::of_peer(&entry.event.origin.peer).with_pass(entry.pass);
         let granted = budget
             .take(source, bytes)
             .await

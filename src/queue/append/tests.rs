@@ -25,6 +25,7 @@ fn entry(peer: &str, number: u64) -> Entry {
     Entry {
         event,
         live_revision: None,
+        pass: None,
         pictures: Vec::new(),
         lane: Lane::Normal,
     }

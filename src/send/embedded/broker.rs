@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Addresses, StartError};
 use crate::system::fault;
-use boxbridge_config::Secret;
+use boxbridge_config::{BrokerUsers, Secret};
 
 mod access;
 mod admission;
@@ -24,11 +24,13 @@ mod logged_count;
 mod packet;
 mod sessions;
 mod topic_filter;
+mod users;
 
 use access::Access;
 use admission::Admission;
 use listener::Transport;
 use sessions::Sessions;
+use users::Users;
 
 /// It does little work of its own: two threads keep one busy connection from holding up the others.
 const THREADS: usize = 2;
@@ -53,6 +55,21 @@ pub(super) struct Running {
     stop: CancellationToken,
 }
 
+/// Who may subscribe to a running broker.
+#[derive(Clone)]
+pub struct Subscribers(Arc<Shared>);
+
+impl Subscribers {
+    /// From now on these may; who is connected as somebody else is disconnected.
+    pub fn adopt(&self, users: Option<BrokerUsers>) {
+        let Shared {
+            access, admission, ..
+        } = &*self.0;
+        access.users.replace(users);
+        admission.close_clients(|user| !access.users.still_has(user));
+    }
+}
+
 pub(super) fn start(
     config: &boxbridge_config::Embedded,
     connections_max: usize,
@@ -65,7 +82,7 @@ pub(super) fn start(
         .map_err(|error| StartError::Broker(error.to_string()))?;
     let running = Running {
         runtime: Some(runtime),
-        shared: Arc::new(Shared::new(connections_max)),
+        shared: Arc::new(Shared::new(connections_max, config.users.clone())),
         stop: CancellationToken::new(),
     };
 
@@ -85,13 +102,13 @@ pub(super) fn start(
 }
 
 impl Shared {
-    fn new(connections_max: usize) -> Shared {
+    fn new(connections_max: usize, users: Option<BrokerUsers>) -> Shared {
         let half = || uuid::Uuid::new_v4().simple();
         let password = format!("{}{}", half(), half());
         Shared {
             sessions: Sessions::new(),
             admission: Arc::new(Admission::new(connections_max)),
-            access: Access::new(USER.to_owned(), password),
+            access: Access::new(USER.to_owned(), password, Users::new(users)),
         }
     }
 }
@@ -150,6 +167,10 @@ impl Running {
             self.shared.access.user.clone(),
             Secret::new(self.shared.access.password.clone()),
         )
+    }
+
+    pub fn subscribers(&self) -> Subscribers {
+        Subscribers(Arc::clone(&self.shared))
     }
 
     pub fn dropped(&self) -> u64 {

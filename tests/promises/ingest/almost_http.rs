@@ -302,7 +302,7 @@ fn what_is_posted_to_a_path_that_is_none_is_kept_and_said_once_without_its_token
     let gateway = gateway();
     let body = event("1", json!(1), "10.0.0.1").to_string();
     for path in [
-        "/t/secret/RealTimeEvent?token=hidden",
+        "/t/secret/RealTimeEvents?token=hidden",
         "/x/0123456789abcdefghij_-",
         "/RealTimeEvents?password=hidden",
     ] {

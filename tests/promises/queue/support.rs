@@ -122,6 +122,7 @@ pub fn entry(number: u64, person_type: PersonType, lane: Lane, pictures: &[Pictu
         pictures: pictures.to_vec(),
         lane,
         live_revision: None,
+        pass: None,
     }
 }
 

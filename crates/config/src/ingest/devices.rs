@@ -35,7 +35,7 @@ impl Devices {
 /// The inventory in this file; each bad line is a problem of its own.
 fn inventory(read: &mut Reader, file: &Path, site: &str) -> Inventory {
     Inventory::read(file, site).unwrap_or_else(|problem| {
-        problem.say(read, "ingest.devices.file");
+        read.lines("ingest.devices.file", problem);
         Inventory::default()
     })
 }

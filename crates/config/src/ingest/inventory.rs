@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::lines::{LinesProblem, bytes_of};
+use crate::values::lines::{LinesProblem, bytes_of};
 use crate::values::site::is_site;
 
 /// The devices that an operator knows, by site and address.

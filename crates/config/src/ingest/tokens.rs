@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::lines::{LinesProblem, bytes_of};
+use crate::values::lines::{LinesProblem, bytes_of};
 use crate::values::networks::Networks;
 use crate::values::site::is_site;
 use crate::values::token::{TokenHash, from_hex, hex, is_same_token};

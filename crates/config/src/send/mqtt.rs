@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::tls::{self, Tls};
+use super::users::BrokerUsers;
 use crate::layers::environment::variable;
 use crate::reader::Reader;
 use crate::reader::effect::{DESTINATIONS, LISTENS};
@@ -59,6 +60,8 @@ pub enum MqttVersion {
 pub struct Embedded {
     pub listen: SocketAddr,
     pub websocket: Option<SocketAddr>,
+    /// Who may subscribe; `None` = anyone.
+    pub users: Option<BrokerUsers>,
 }
 
 /// Where a device's status is retained, at every broker. Part of the contract with consumers, so no setting.
@@ -76,6 +79,9 @@ const QUEUE: &str = "queue";
 
 /// Only this section can mean the broker in this process.
 const EMBEDDABLE: &str = "send.mqtt";
+const LISTEN: &str = "send.mqtt.embedded.listen";
+const WEBSOCKET: &str = "send.mqtt.embedded.websocket";
+const USERS_FILE: &str = "send.mqtt.embedded.users_file";
 
 impl Mqtt {
     /// `None` = off.
@@ -136,13 +142,27 @@ impl Mqtt {
             "the MQTT broker in this process keeps nothing on disk: \"delivered\" means handed to the subscribers of that moment"
                 .to_owned(),
         ];
-        let listen = self.embedded.listen;
-        if !listen.ip().is_loopback() {
-            warnings.push(format!(
-                "send.mqtt.embedded.listen {listen}: anyone who reaches it may read every event"
-            ));
+        if let Some((key, address)) = self.embedded.open_to_others() {
+            warnings.push(match self.embedded.users {
+                None => format!("{key} {address}: anyone who reaches it may read every event"),
+                Some(_) => {
+                    format!("{key} {address}: passwords and events cross the network in the clear")
+                }
+            });
         }
         warnings
+    }
+
+    /// What is open to others has users, or is meant to be open: `insecure`.
+    pub(crate) fn check(&self, read: &mut Reader, insecure: bool) {
+        let is_closed = self.broker.is_some() || self.embedded.users.is_some() || insecure;
+        let open = self.embedded.open_to_others();
+        if let Some((key, address)) = open.filter(|_| !is_closed) {
+            let problem = format!(
+                "{key} ({address}): anyone who reaches it could read every event; {USERS_FILE} says who may, or ingest.insecure = true that this is meant"
+            );
+            read.joint(&[key, USERS_FILE], problem);
+        }
     }
 }
 
@@ -163,14 +183,26 @@ fn from(read: &mut Reader, key: &str) -> Option<String> {
 
 impl Embedded {
     fn read(read: &mut Reader) -> Embedded {
+        let users = read.live().file(USERS_FILE);
+        let users = users.map(|file| {
+            BrokerUsers::read(&file).unwrap_or_else(|problem| {
+                read.lines(USERS_FILE, problem);
+                BrokerUsers::default()
+            })
+        });
+
         Embedded {
-            listen: read
-                .by_restart(LISTENS)
-                .address("send.mqtt.embedded.listen"),
-            websocket: read
-                .by_restart(LISTENS)
-                .optional_address("send.mqtt.embedded.websocket"),
+            listen: read.by_restart(LISTENS).address(LISTEN),
+            websocket: read.by_restart(LISTENS).optional_address(WEBSOCKET),
+            users,
         }
+    }
+
+    /// The first of its ports that is not for this machine alone, by the setting that names it.
+    fn open_to_others(&self) -> Option<(&'static str, SocketAddr)> {
+        let ports = [(LISTEN, Some(self.listen)), (WEBSOCKET, self.websocket)];
+        let mut ports = ports.into_iter().filter_map(|(key, it)| Some((key, it?)));
+        ports.find(|(_, address)| !address.ip().is_loopback())
     }
 }
 

@@ -4,6 +4,7 @@
 //! started; what waits is what the brokers' own offsets say of the partitions that are ours. Deliberately keeps nothing on disk: the offsets are
 //! Kafka's.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -24,25 +25,37 @@ pub struct Counted {
     /// As metrics and people call it.
     pub destination: Arc<str>,
     lanes: Mutex<ByLane<Tally>>,
+    /// Partitions that the metrics have.
+    shown: Mutex<ByLane<BTreeSet<(String, i32)>>>,
 }
 
 impl Consumed {
-    /// Both lanes, as a look at the queue shows those of others.
-    pub fn status(&self) -> impl Iterator<Item = SubscriptionStatus> {
-        Lane::ALL.iter().map(|lane| {
-            let tally = self.counted.lanes.lock().of(*lane).clone();
-            let waiting = self.waiting(*lane);
-            SubscriptionStatus {
-                destination: self.counted.destination.to_string(),
-                lane: *lane,
-                accepted: tally.total() + waiting,
-                tally,
-                waiting,
-                oldest_waiting: self.groups.of(*lane).oldest(),
-                replays: 0,
-                replaying: 0,
-            }
-        })
+    /// Both lanes, as a look at the queue shows those of others; what waits stands on Kafka.
+    pub fn status(&self) -> Vec<SubscriptionStatus> {
+        let lanes = Lane::ALL.iter();
+        lanes
+            .map(|lane| self.lane(*lane, self.waiting(*lane)))
+            .collect()
+    }
+
+    /// The same without what waits: that goes to another gateway with its partition, and a counter never falls.
+    pub fn ended(&self) -> Vec<SubscriptionStatus> {
+        let lanes = Lane::ALL.iter();
+        lanes.map(|lane| self.lane(*lane, 0)).collect()
+    }
+
+    fn lane(&self, lane: Lane, waiting: u64) -> SubscriptionStatus {
+        let tally = self.counted.lanes.lock().of(lane).clone();
+        SubscriptionStatus {
+            destination: self.counted.destination.to_string(),
+            lane,
+            accepted: tally.total() + waiting,
+            tally,
+            waiting,
+            oldest_waiting: self.groups.of(lane).oldest(),
+            replays: 0,
+            replaying: 0,
+        }
     }
 
     fn waiting(&self, lane: Lane) -> u64 {
@@ -57,10 +70,27 @@ impl Consumed {
             .collect()
     }
 
-    /// To the metrics.
+    /// To the metrics. A partition that is another gateway's by now is nothing to wait for here.
     pub fn observe(&self) {
+        let mut shown = self.counted.shown.lock();
         for lane in Lane::ALL {
-            metrics::group_lags(&self.counted.destination, *lane, &self.lags(*lane));
+            let mut lags = self.lags(*lane);
+            let shown = shown.of_mut(*lane);
+            let is_ours = |it: &(String, i32)| {
+                lags.iter()
+                    .any(|(topic, partition, _)| (topic, partition) == (&it.0, &it.1))
+            };
+            let gone: Vec<_> = shown.iter().filter(|it| !is_ours(it)).cloned().collect();
+            shown.extend(
+                lags.iter()
+                    .map(|(topic, partition, _)| (topic.clone(), *partition)),
+            );
+
+            lags.extend(
+                gone.into_iter()
+                    .map(|(topic, partition)| (topic, partition, 0)),
+            );
+            metrics::group_lags(&self.counted.destination, *lane, &lags);
         }
     }
 }
@@ -70,6 +100,7 @@ impl Counted {
         Counted {
             destination,
             lanes: Mutex::default(),
+            shown: Mutex::default(),
         }
     }
 

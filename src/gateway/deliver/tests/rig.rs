@@ -211,6 +211,7 @@ impl Rig {
         let entry = Entry {
             event,
             live_revision: None,
+            pass: None,
             pictures,
             lane: Lane::Normal,
         };

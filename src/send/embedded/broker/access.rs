@@ -2,7 +2,7 @@
 //!
 //! Promises: the gateway proves itself by a password that is made with the process and never leaves it. No client can take the gateway's
 //! client id and close its connection: publishers and subscribers are apart. A refusal, or a connection that we close, is in the log, with the client's address. Never logs a topic or
-//! a payload. Deliberately knows no other users: any client may subscribe.
+//! a payload. Deliberately gives all users the same: to subscribe to anything.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,6 +15,7 @@ use super::admission::{CloseSignal, Slot};
 use super::logged_count::LoggedCount;
 use super::packet::connect::Connect;
 use super::packet::{Role, Version, reason};
+use super::users::{Login, Users};
 
 /// Of a client id: it is held as long as the session, and a log line has it.
 const CLIENT_ID_MAX: usize = 256;
@@ -23,6 +24,8 @@ pub(super) struct Access {
     /// The gateway's.
     pub user: String,
     pub password: String,
+    /// The subscribers.
+    pub users: Users,
     /// The newest connection of each of the gateway's client ids.
     publishers: Mutex<HashMap<String, (u64, Arc<CloseSignal>)>>,
     refused_publications: LoggedCount,
@@ -31,10 +34,11 @@ pub(super) struct Access {
 }
 
 impl Access {
-    pub fn new(user: String, password: String) -> Access {
+    pub fn new(user: String, password: String, users: Users) -> Access {
         Access {
             user,
             password,
+            users,
             publishers: Mutex::default(),
             refused_publications: LoggedCount::default(),
             refused_connections: LoggedCount::default(),
@@ -43,7 +47,7 @@ impl Access {
     }
 
     /// As what the client may connect, or the reason why it may not.
-    pub fn check(&self, connect: &Connect, slot: &Slot, from: IpAddr) -> Result<Role, u8> {
+    pub async fn check(&self, connect: &Connect, slot: &Slot, from: IpAddr) -> Result<Role, u8> {
         if connect.has_method {
             return Err(reason::BAD_METHOD);
         }
@@ -56,6 +60,11 @@ impl Access {
             return is_gateway.then_some(Role::Gateway).ok_or(reason::BAD_LOGIN);
         }
 
+        let user = match self.users.log_in(connect.login.as_ref()).await {
+            Login::Open => None,
+            Login::Is(user) => Some(user),
+            Login::Wrong => return Err(reason::BAD_LOGIN),
+        };
         if connect.client_id.len() > CLIENT_ID_MAX {
             return Err(reason::CLIENT_ID_INVALID);
         }
@@ -66,9 +75,13 @@ impl Access {
             }
         }
 
-        match slot.becomes_client() {
+        if !slot.becomes_client(user.clone()) {
+            return Err(reason::QUOTA);
+        }
+        // The user may have been taken away while it logged in.
+        match self.users.still_has(user.as_ref()) {
             true => Ok(Role::Client),
-            false => Err(reason::QUOTA),
+            false => Err(reason::BAD_LOGIN),
         }
     }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fair_share::greediest;
 use super::packet::reason;
+use super::users::User;
 use boxbridge_event::ShareKey;
 
 /// Clients at a time: the screens and gates of a large site. Each may have its whole queue waiting.
@@ -58,6 +59,8 @@ struct Connection {
     number: u64,
     from: ShareKey,
     state: State,
+    /// Whom a client proved to be.
+    user: Option<User>,
     closing: Arc<CloseSignal>,
 }
 
@@ -121,6 +124,16 @@ impl Admission {
         })
     }
 
+    /// Closes the clients that may not be there any more.
+    pub fn close_clients(&self, are_over: impl Fn(Option<&User>) -> bool) {
+        let mut connections = self.connections.lock();
+        let clients = connections.all.iter_mut().filter(|it| it.is_client());
+        for client in clients.filter(|client| are_over(client.user.as_ref())) {
+            client.state = State::Closing;
+            client.closing.close(reason::NOT_AUTHORISED);
+        }
+    }
+
     /// Returns once all connections are closed, but for the gateway's own.
     pub async fn are_closed(&self) {
         let is_open = |connection: &Connection| connection.state != State::Gateway;
@@ -138,6 +151,7 @@ impl Connections {
             number,
             from,
             state: State::Connecting,
+            user: None,
             closing: Arc::clone(&closing),
         });
         (number, closing)
@@ -218,7 +232,7 @@ impl Connections {
 
 impl Slot {
     /// It said CONNECT: whether there is a slot for one more client.
-    pub fn becomes_client(&self) -> bool {
+    pub fn becomes_client(&self, user: Option<User>) -> bool {
         let mut connections = self.admission.connections.lock();
         let mut all = connections.all.iter();
         let Some(own) = all.find(|connection| connection.number == self.number) else {
@@ -229,6 +243,9 @@ impl Slot {
         let has_room = connections.has_room_for(from, self.admission.clients_max);
         if has_room {
             connections.set_state(self.number, State::Client);
+            let mut all = connections.all.iter_mut();
+            let own = all.find(|connection| connection.number == self.number);
+            own.into_iter().for_each(|own| own.user = user.clone());
         }
         has_room
     }
@@ -298,7 +315,11 @@ mod tests {
     #[test]
     fn the_address_with_most_slots_gives_one_up_and_a_slot_is_given_back() {
         let admission = Arc::new(Admission::new(SLOTS));
-        let admit = |last: u8| admission.admit(address(last)).filter(Slot::becomes_client);
+        let admit = |last: u8| {
+            admission
+                .admit(address(last))
+                .filter(|slot| slot.becomes_client(None))
+        };
         let mut many: Vec<_> = (0..admission.clients_max)
             .map(|_| admit(1).expect("a slot"))
             .collect();

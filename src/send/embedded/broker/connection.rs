@@ -72,12 +72,12 @@ where
         _ = slot.closing.closed() => return,
         connect = timeout(CONNECT_WITHIN, connect(&mut reader)) => connect,
     };
-    let (connect, role) = match admit(
-        connect.unwrap_or(Err(ConnectError::Garbage)),
-        &slot,
-        from,
-        &shared,
-    ) {
+    let connect = connect.unwrap_or(Err(ConnectError::Garbage));
+    let admitted = tokio::select! {
+        _ = slot.closing.closed() => return,
+        admitted = admit(connect, &slot, from, &shared) => admitted,
+    };
+    let (connect, role) = match admitted {
         Ok(admitted) => admitted,
         Err(ConnectError::Refused(version, reason)) => {
             shared.access.refused(reason, from);
@@ -107,7 +107,7 @@ where
 }
 
 /// As what the client is let in.
-fn admit(
+async fn admit(
     connect: Result<Connect, ConnectError>,
     slot: &Slot,
     from: IpAddr,
@@ -117,6 +117,7 @@ fn admit(
     let role = shared
         .access
         .check(&connect, slot, from)
+        .await
         .map_err(|reason| ConnectError::Refused(connect.version, reason))?;
     Ok((connect, role))
 }

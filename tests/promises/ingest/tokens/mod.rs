@@ -15,6 +15,7 @@ mod attacked;
 mod bound;
 mod commands;
 mod revoked;
+mod shares;
 mod shown;
 mod silent;
 

@@ -9,6 +9,7 @@ mod shares;
 mod slow;
 mod standard;
 mod topics;
+mod users;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -32,6 +33,7 @@ fn start() -> Embedded {
     let config = boxbridge_config::Embedded {
         listen: ANYWHERE,
         websocket: Some(ANYWHERE),
+        users: None,
     };
     Embedded::start(&config, PLACES).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -149,6 +151,7 @@ async fn a_busy_port_is_named_with_the_setting_that_moves_it() {
     let config = boxbridge_config::Embedded {
         listen: first.local_addr(),
         websocket: None,
+        users: None,
     };
     let error = Embedded::start(&config, PLACES)
         .err()
@@ -163,6 +166,7 @@ async fn a_busy_port_is_named_with_the_setting_that_moves_it() {
     let config = boxbridge_config::Embedded {
         listen: ANYWHERE,
         websocket: first.websocket_addr(),
+        users: None,
     };
     let error = Embedded::start(&config, PLACES)
         .err()
@@ -183,6 +187,7 @@ async fn it_ends_and_starts_again_on_the_same_port() {
         &boxbridge_config::Embedded {
             listen: address,
             websocket: None,
+            users: None,
         },
         PLACES,
     )

@@ -88,12 +88,10 @@ async fn alerts_overtake_a_backlog_and_an_outage_of_the_broker_costs_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_broker_refuses_for_good_is_set_aside_on_kafka_and_holds_up_no_other_type() {
-    let doors = tokio::task::block_in_place(|| Doors::new("refused"));
+    let vips = "topic readwrite boxbridge/default/events/vip/#\n";
+    let doors = tokio::task::block_in_place(|| Doors::allowing("refused", vips));
     let gateway = tokio::task::block_in_place(|| doors.start_alone(&[]));
     let mut subscriber = doors.subscriber().await;
-    doors
-        .mosquitto
-        .allow("topic readwrite boxbridge/default/events/vip/#\n");
 
     tokio::task::block_in_place(|| {
         post(&gateway, EMPLOYEE, 0..1, 1);

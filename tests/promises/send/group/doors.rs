@@ -24,8 +24,12 @@ pub struct Doors {
 
 impl Doors {
     pub fn new(name: &'static str) -> Doors {
+        Doors::allowing(name, ALL)
+    }
+
+    pub fn allowing(name: &'static str, acl: &str) -> Doors {
         let mosquitto = Mosquitto::with(&Settings {
-            acl: ALL,
+            acl,
             ..Settings::default()
         });
         Doors { name, mosquitto }
@@ -70,6 +74,14 @@ impl Doors {
         let from = format!("SEND__{}__FROM", self.name.to_uppercase());
         let mut settings = self.settings(more);
         settings.push((from, "kafka".to_owned()));
+        self.start_with(settings)
+    }
+
+    /// One that brings events to Kafka and has no broker.
+    pub fn start_without_group(&self, more: &[(&str, &str)]) -> Gateway {
+        let mut settings = self.settings(more);
+        settings
+            .retain(|(key, _)| !key.starts_with(&format!("SEND__{}", self.name.to_uppercase())));
         self.start_with(settings)
     }
 

@@ -3,6 +3,7 @@
 mod delivery;
 mod doors;
 mod first_start;
+mod late;
 mod passed_over;
 mod reload;
 mod takeover;

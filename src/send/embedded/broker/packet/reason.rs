@@ -25,7 +25,7 @@ pub fn of_refusal(reason: u8) -> &'static str {
     match reason {
         VERSION_UNSUPPORTED => "it speaks neither MQTT 3.1.1 nor MQTT 5",
         CLIENT_ID_INVALID => "its client id is missing or too long",
-        BAD_LOGIN => "it uses the gateway's user name",
+        BAD_LOGIN => "its user name or password is wrong",
         NOT_AUTHORISED => "it has a last will",
         BAD_METHOD => "it wants an extended authentication",
         QUOTA => "all connections are taken, and its address has its share",
@@ -37,6 +37,7 @@ pub fn of_refusal(reason: u8) -> &'static str {
 pub fn of_closing(reason: u8) -> Option<&'static str> {
     match reason {
         SHUTTING_DOWN | TAKEN_OVER => None,
+        NOT_AUTHORISED => Some("its user may not subscribe any more"),
         SILENT => Some("it was silent for longer than its keep alive"),
         TOO_LARGE => Some("it sent a packet that is too large"),
         QUOTA => Some("others need room, and it or its address holds most of it"),
