@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use boxbridge_event::{PersonType, Size, Timestamp};
+use boxbridge_event::{Size, Timestamp};
 
 use crate::admin::Admin;
 use crate::ingest::Ingest;
@@ -19,20 +19,20 @@ use crate::reader::Reader;
 use crate::reader::effect::{DESTINATIONS, NAMES};
 use crate::reader::form::Form;
 use crate::reader::units::{written, written_size};
-use crate::route::{Format, Routes};
-use crate::send::{DEVICE_STATUS_TOPIC, Destination, Kind, Links, Send, StoreUrl};
+use crate::route::Routes;
+use crate::send::{Destination, Kind, Links, Send, StoreUrl};
 use crate::values::host_name::host_name;
 use crate::values::kind::STORE;
 use crate::values::listener_tls::ListenerTls;
 use crate::values::named_file::NamedFile;
 use crate::values::secret::Secret;
 use crate::values::site::is_site;
-use crate::values::template::{Field, Template};
 
 mod answer_from;
 mod current;
 mod from_kafka;
 mod ports;
+mod retained;
 mod settings;
 
 pub use current::Current;
@@ -197,8 +197,7 @@ fn destinations(config: &Config, read: &mut Reader) {
             routes.check_destination(read, name, &config.routes, &store.routes);
         }
         from_kafka::check(destination, &config.send, read);
-        check_status_topics(destination, &config.routes, read);
-        check_discovery(destination, &config.routes, read);
+        retained::check(destination, &config.routes, read);
 
         for other in all.iter().take(before) {
             if let Some(key) = shared(&destination.kind, &other.kind) {
@@ -224,91 +223,6 @@ fn shared(one: &Kind, other: &Kind) -> Option<&'static str> {
         }
         _ => None,
     }
-}
-
-/// The statuses of gateway and devices are retained: on a topic of events, brokers would keep it for every new subscriber.
-fn check_status_topics(destination: &Destination, base: &Routes, read: &mut Reader) {
-    let Kind::Mqtt(mqtt) = &destination.kind else {
-        return;
-    };
-    let Some(topic) = mqtt.status_topic.as_ref() else {
-        return;
-    };
-    let own = format!("send.{}.status_topic", destination.name);
-
-    let what = format!("{own} ({topic})");
-    check_retained(topic, (&own, &what), (destination, base), read);
-
-    let fields = [Field::Site, Field::DeviceId];
-    if let Ok(topic) = Template::parse(DEVICE_STATUS_TOPIC, &fields) {
-        let what = format!("the topic of a device's status ({topic})");
-        check_retained(&topic, (&own, &what), (destination, base), read);
-    }
-}
-
-/// Home Assistant reads our own shape of live alerts, and asks the gateway's status whether they come.
-fn check_discovery(destination: &Destination, base: &Routes, read: &mut Reader) {
-    let Kind::Mqtt(mqtt) = &destination.kind else {
-        return;
-    };
-    let topics = mqtt.discovery_topics();
-    if topics.is_empty() {
-        return;
-    }
-    let (name, route) = (
-        &destination.name,
-        destination.routes.of(PersonType::Blacklist),
-    );
-    let own = format!("send.{name}.discovery_prefix");
-
-    for topic in topics {
-        let what = format!("{own} ({topic})");
-        check_retained(&topic, (&own, &what), (destination, base), read);
-    }
-    let wanted = [
-        (
-            format!("send.{name}.status_topic"),
-            mqtt.status_topic.is_some(),
-            "a topic, which says whether alerts can come",
-        ),
-        (
-            "route.blacklist.mqtt_topic".to_owned(),
-            route.mqtt_topic.is_some(),
-            "a topic, on which they come",
-        ),
-        (
-            "route.blacklist.format".to_owned(),
-            route.format == Format::Boxbridge,
-            "\"boxbridge\", which says until when one may act on them",
-        ),
-    ];
-    for (key, is_there, needs) in wanted {
-        if !is_there {
-            let problem = format!("{own} tells Home Assistant of alerts: {key} must be {needs}");
-            read.joint(&[&own, &key], problem);
-        }
-    }
-}
-
-fn check_retained(
-    topic: &Template,
-    (own, what): (&str, &str),
-    (destination, base): (&Destination, &Routes),
-    read: &mut Reader,
-) {
-    let Some((person_type, key)) = destination.routes.meeting(topic) else {
-        return;
-    };
-
-    let name = &destination.name;
-    let section = match destination.routes.of(person_type) == base.of(person_type) {
-        true => format!("route.{person_type}"),
-        false => format!("route.{name}.{person_type}"),
-    };
-    let key = format!("{section}.{key}");
-    let problem =
-        format!("{what} can be the same topic as {key}: it is retained, and events never are");
-    read.joint(&[own, &key], problem);
 }
 
 /// Sentences about settings that are allowed and may surprise; `check` and the start say them.
