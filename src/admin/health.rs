@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use super::history::{History, Minute};
-use crate::gateway::{Consumed, Devices};
+use crate::gateway::{Consumed, Devices, Holders};
 use crate::metrics;
 use crate::queue::{Queue, Status, SubscriptionStatus};
 use crate::send::contact::Contact;
@@ -34,6 +34,8 @@ pub struct Health {
     pub metrics: PrometheusHandle,
     /// Empty until the queue is open.
     parts: OnceLock<Parts>,
+    /// Empty where the disk alone has to have an event.
+    holders: OnceLock<Arc<Holders>>,
     /// One look at a time: the numbers that are copied and those that are shown are of the same moment, however many scrape.
     looking: Mutex<()>,
     history: History,
@@ -77,6 +79,7 @@ impl Health {
             phase: AtomicU8::new(Phase::Starting as u8),
             metrics,
             parts: OnceLock::new(),
+            holders: OnceLock::new(),
             looking: Mutex::new(()),
             history: History::default(),
         })
@@ -102,6 +105,11 @@ impl Health {
                 refused: None,
             }),
         });
+    }
+
+    /// Boxes are answered once these have their events.
+    pub fn answered_by(&self, holders: &Arc<Holders>) {
+        let _ = self.holders.set(Arc::clone(holders));
     }
 
     /// Other settings hold now.
@@ -168,6 +176,7 @@ impl Health {
                 .iter()
                 .flat_map(|contact| contact.troubles()),
         );
+        reasons.extend(self.holders().and_then(Holders::trouble));
         reasons.extend(queue.iter().flat_map(|queue| replaying(queue)));
         reasons.extend(self.devices().and_then(Devices::silence));
         reasons.extend(self.refused_settings());
@@ -207,8 +216,9 @@ impl Health {
         self.metrics.render()
     }
 
-    /// To be called every few seconds: what is remembered of the last hour is taken down when its time has come.
+    /// To be called every few seconds: what is remembered of the last hour is taken down when its time has come, and what is over is said.
     pub fn remember(&self) {
+        self.holders().into_iter().for_each(Holders::look);
         self.history.look(|| self.snapshot());
     }
 
@@ -249,6 +259,10 @@ impl Health {
 
     fn devices(&self) -> Option<&Devices> {
         self.parts.get().map(|parts| &*parts.devices)
+    }
+
+    fn holders(&self) -> Option<&Holders> {
+        self.holders.get().map(|holders| &**holders)
     }
 
     pub(super) fn contacts(&self) -> &[Arc<Contact>] {

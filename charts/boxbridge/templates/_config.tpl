@@ -44,7 +44,7 @@
 
 {{/* What only a start takes (x-reload in values.schema.json): a change of it rolls the pods. All else a running gateway takes itself. */}}
 {{- define "boxbridge.takenAtStart" -}}
-{{- $start := dict "site" .Values.site "log" (dig "format" "" (default dict .Values.log)) "queue" .Values.queue.max_bytes -}}
+{{- $start := dict "site" .Values.site "log" (dig "format" "" (default dict .Values.log)) "queue" (list .Values.queue.max_bytes .Values.queue.answer_from) -}}
 {{- $_ := set $start "ports" (list .Values.ingest.listen .Values.ingest.tls_listen .Values.admin.listen (dig "connections_max" "" .Values.ingest)) -}}
 {{- $_ := set $start "links" (list .Values.send.store.links.mode .Values.send.store.links.listen) -}}
 {{- range $name, $destination := .Values.send -}}

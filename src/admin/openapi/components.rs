@@ -10,7 +10,7 @@ use super::shape::{
     about, count, count_or_null, counts, list, named, object, or_null, text, text_or_null, texts,
     time, time_or_null, truth, word, word_or_null,
 };
-use crate::metrics::Outcome;
+use crate::metrics::{FromDisk, Outcome};
 use crate::route;
 use boxbridge_event::{
     Code, DeviceState, Dialect, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode,
@@ -52,6 +52,7 @@ fn of_status() -> Named {
             "seconds": about(named("Buckets"), "from the last body byte to the answer"),
             "sync_seconds": about(named("Buckets"), "one sync of the queue to disk, which answers wait for"),
             "late": about(count(), "events answered 503 and committed all the same"),
+            "from_disk": about(counts(FromDisk::ALL.map(FromDisk::as_str)), "events answered from the disk, since Kafka and the store did not have them in time, by reason, since the process started"),
         })),
         "pictures": object(json!({
             "taken": about(counts(states()), "taken out of events, by the state they came in, since the process started"),

@@ -1,5 +1,6 @@
 //! What the stages keep together: events arrive once, in order and in time, whatever dies, fills or hangs.
 
+mod answered;
 mod clock;
 mod faults;
 mod kept;
