@@ -177,8 +177,8 @@ struct Counts {
 impl Counts {
     fn of(fleet: &Fleet) -> Counts {
         Counts {
-            from_disks: fleet.from_disks(),
-            from_deleted_disks: fleet.from_deleted_disks(),
+            from_disks: fleet.answered_from_disks(),
+            from_deleted_disks: fleet.answered_from_deleted_disks(),
             cpu_seconds: fleet.cpu_seconds(),
         }
     }

@@ -11,7 +11,7 @@ use boxbridge_proof::simulate;
 
 use crate::parts::gateway::Gateway;
 use crate::parts::haproxy::Haproxy;
-use crate::parts::kafka::Cluster;
+use crate::parts::kafka::cluster::Cluster;
 use crate::parts::mosquitto::{self, Mosquitto};
 use crate::parts::s3;
 
@@ -129,12 +129,12 @@ impl Fleet {
     }
 
     /// Answered from disks that are no more, and not known to be delivered.
-    pub fn from_deleted_disks(&self) -> Reasons {
+    pub fn answered_from_deleted_disks(&self) -> Reasons {
         self.deleted.clone()
     }
 
     /// Answered from any disk since the start.
-    pub fn from_disks(&self) -> Reasons {
+    pub fn answered_from_disks(&self) -> Reasons {
         let mut all = self.ended.clone();
         for gateway in &self.gateways {
             add(&mut all, from_disk(gateway));

@@ -1,5 +1,5 @@
 //! A real Apache Kafka: one KRaft node, on ports that stay its own over a restart, and a consumer to look into it; or three nodes that
-//! are one ([`Cluster`]).
+//! are one ([`cluster::Cluster`]).
 //!
 //! A broker takes about 5 CPU seconds to start, so tests share one ([`Broker::shared`]) under topic names of their own; only those
 //! that kill or freeze it, or need TLS and passwords, start another.
@@ -20,11 +20,10 @@ use self::node::{Node, format, java, secure, settings};
 use crate::parts::child::{Child, PATIENCE, free_port, listens};
 use crate::parts::{authority, thin_line};
 
-mod cluster;
+pub mod cluster;
 mod consumer;
 mod node;
 
-pub use self::cluster::Cluster;
 pub use self::consumer::Received;
 
 pub const USER: &str = "boxbridge";
