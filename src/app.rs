@@ -29,11 +29,12 @@ pub use process::run;
 pub use reload::{NotTaken, Reload, Taken};
 pub use service_manager::Held;
 
+use listen::BoxAddresses;
 use stop::Running;
 
 /// A running gateway.
 pub struct App {
-    pub ingest_address: SocketAddr,
+    pub ingest_addresses: BoxAddresses,
     pub admin_address: SocketAddr,
     reload: Arc<Reload>,
     health: Arc<Health>,

@@ -12,11 +12,13 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use super::history::{History, Minute};
+use super::snapshot::Snapshot;
 use crate::gateway::{Consumed, Devices, Holders};
 use crate::metrics;
 use crate::queue::{Queue, Status, SubscriptionStatus};
-use crate::send::contact::Contact;
+use crate::send::contact::{Contact, Finding};
 use crate::system::clock::Clock;
+use boxbridge_config::Config;
 use boxbridge_event::{Size, Timestamp};
 
 /// The phases of the process, in their order.
@@ -52,10 +54,24 @@ struct Parts {
 
 /// What people should know of the settings at any time.
 struct Settings {
-    /// Those that hold may surprise.
-    notes: Vec<String>,
+    notes: Notes,
     /// Newer ones do not hold.
     refused: Option<String>,
+}
+
+/// How the settings that hold may surprise.
+pub struct Notes {
+    /// Whatever the time.
+    pub lasting: Vec<String>,
+    /// Says how its certificates fare as of now.
+    pub config: Arc<Config>,
+}
+
+impl Notes {
+    fn now(&self) -> Vec<String> {
+        let expiring = self.config.expiry_notes(Timestamp::now());
+        self.lasting.iter().cloned().chain(expiring).collect()
+    }
 }
 
 impl Health {
@@ -77,7 +93,7 @@ impl Health {
         consumed: Vec<Arc<Consumed>>,
         clock: Arc<Clock>,
         devices: Arc<Devices>,
-        notes: Vec<String>,
+        notes: Notes,
     ) {
         let _ = self.parts.set(Parts {
             queue,
@@ -98,7 +114,7 @@ impl Health {
     }
 
     /// Other settings hold now.
-    pub fn settings_taken(&self, notes: Vec<String>) {
+    pub fn settings_taken(&self, notes: Notes) {
         if let Some(parts) = self.parts.get() {
             *parts.settings.lock() = Settings {
                 notes,
@@ -124,11 +140,13 @@ impl Health {
     }
 
     fn causes_at(&self, queue: Option<&Status>) -> Vec<String> {
-        let holding = self
-            .possible_causes(queue)
-            .into_iter()
-            .filter(|(_, is_so)| *is_so);
-        holding.map(|(cause, _)| cause.replace('_', " ")).collect()
+        let holding = self.holding_causes(queue);
+        holding.map(|cause| cause.replace('_', " ")).collect()
+    }
+
+    fn holding_causes(&self, queue: Option<&Status>) -> impl Iterator<Item = &'static str> {
+        let possible = self.possible_causes(queue).into_iter();
+        possible.filter(|(_, is_so)| *is_so).map(|(cause, _)| cause)
     }
 
     /// Every cause there is, and whether it holds.
@@ -148,29 +166,29 @@ impl Health {
     }
 
     /// Whether boxes should come here, and all that is wrong: only the causes among it make it not ready.
-    pub(super) fn readiness(&self, queue: Option<&Status>) -> (bool, Vec<String>) {
-        let mut reasons: Vec<String> = self.causes_at(queue);
-        let is_ready = reasons.is_empty();
-        for cause in &mut reasons {
-            cause.push_str(&explained(cause, queue));
-        }
+    pub(super) fn readiness(&self, queue: Option<&Status>) -> (bool, Vec<Finding>) {
+        let causes = self.holding_causes(queue);
+        let mut findings: Vec<Finding> = causes.map(|cause| of_cause(cause, queue)).collect();
+        let is_ready = findings.is_empty();
 
-        reasons.extend(queue.iter().flat_map(|queue| queue.outages.clone()));
-        reasons.extend(
-            self.contacts()
-                .iter()
-                .flat_map(|contact| contact.troubles()),
-        );
-        reasons.extend(self.holders().and_then(Holders::trouble));
-        reasons.extend(queue.iter().flat_map(|queue| replaying(queue)));
-        reasons.extend(self.devices().and_then(Devices::silence));
-        reasons.extend(self.refused_settings());
-        (is_ready, reasons)
+        let outages = queue.iter().flat_map(|queue| queue.outages.clone());
+        findings.extend(outages.map(|outage| Finding::of("queue_outage", outage)));
+        let contacts = self.contacts().iter();
+        findings.extend(contacts.flat_map(|contact| contact.findings()));
+        let on_disk = self.holders().and_then(Holders::trouble);
+        findings.extend(on_disk.map(|trouble| Finding::of("answered_from_disk", trouble)));
+        findings.extend(queue.iter().flat_map(|queue| replaying(queue)));
+
+        let silence = self.devices().and_then(Devices::silence);
+        findings.extend(silence.map(|silence| Finding::of("devices_silent", silence)));
+        let refused = self.refused_settings();
+        findings.extend(refused.map(|refused| Finding::of("settings_refused", refused)));
+        (is_ready, findings)
     }
 
     /// What `/readyz` says.
     pub(super) fn report(&self) -> (bool, Value) {
-        let (is_ready, reasons) = self.readiness(self.status().as_ref());
+        let snapshot = self.look();
         let state = |contact: &Contact| if contact.is_up() { "up" } else { "down" };
         let destinations: Map<String, Value> = self
             .contacts()
@@ -178,10 +196,29 @@ impl Health {
             .map(|contact| (contact.destination.to_string(), state(contact).into()))
             .collect();
 
+        let Snapshot {
+            ready,
+            reasons,
+            notes,
+            ..
+        } = snapshot;
         (
-            is_ready,
-            json!({"ready": is_ready, "reasons": reasons, "destinations": destinations, "notes": self.notes()}),
+            ready,
+            json!({"ready": ready, "reasons": reasons, "destinations": destinations, "notes": notes}),
         )
+    }
+
+    /// As things are at this moment, and what happened within the hour.
+    pub(super) fn look(&self) -> Snapshot {
+        let snapshot = self.snapshot();
+        let lately = self.history.lately(&snapshot);
+        let mut notes = snapshot.notes;
+        notes.extend(lately.notes());
+        Snapshot {
+            notes,
+            lately,
+            ..snapshot
+        }
     }
 
     /// All metrics as of one moment: what the ledger says of a destination adds up in every scrape.
@@ -263,7 +300,7 @@ impl Health {
 
     pub(super) fn notes(&self) -> Vec<String> {
         let parts = self.parts.get();
-        parts.map_or_else(Vec::new, |parts| parts.settings.lock().notes.clone())
+        parts.map_or_else(Vec::new, |parts| parts.settings.lock().notes.now())
     }
 
     fn refused_settings(&self) -> Option<String> {
@@ -272,15 +309,20 @@ impl Health {
     }
 }
 
-/// What a cause means, behind its words.
+/// A cause, and what it means behind its words.
+fn of_cause(cause: &str, queue: Option<&Status>) -> Finding {
+    let words = cause.replace('_', " ");
+    Finding::of(cause, format!("{words}{}", explained(cause, queue)))
+}
+
 fn explained(cause: &str, queue: Option<&Status>) -> String {
     match cause {
-        "queue full" => queue.map_or_else(String::new, |queue| format!(": {}", why_full(queue))),
-        "queue stalled" => {
+        "queue_full" => queue.map_or_else(String::new, |queue| format!(": {}", why_full(queue))),
+        "queue_stalled" => {
             ": its disk has been at one thing for longer than a box waits".to_owned()
         }
-        "queue refused" => ": its disk takes no event at the moment".to_owned(),
-        "queue poisoned" => {
+        "queue_refused" => ": its disk takes no event at the moment".to_owned(),
+        "queue_poisoned" => {
             ": a write or a sync of the log failed, and the process ends".to_owned()
         }
         _ => String::new(),
@@ -300,13 +342,14 @@ fn why_full(queue: &Status) -> String {
 }
 
 /// What goes out again, of each destination.
-fn replaying(queue: &Status) -> impl Iterator<Item = String> {
+fn replaying(queue: &Status) -> impl Iterator<Item = Finding> {
     let replaying = queue
         .subscriptions
         .iter()
         .filter(|subscription| subscription.replaying > 0);
     replaying.map(|subscription| {
         let (destination, records) = (&subscription.destination, subscription.replaying);
-        format!("{destination}: {records} events go out again, as a replay")
+        let sentence = format!("{destination}: {records} events go out again, as a replay");
+        Finding::of("replaying", sentence).at(destination)
     })
 }

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::snapshot::{self, Snapshot};
-use crate::metrics::Bound;
+use crate::metrics::{Bound, Outcome};
 use boxbridge_event::Timestamp;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -66,9 +66,39 @@ pub struct Lane {
     pub up: bool,
     pub waiting: u64,
     pub delivered: u64,
+    pub set_aside: u64,
     pub oldest_seconds: f64,
     /// Of what was delivered in that minute.
     pub lag_p99: Option<Bound>,
+}
+
+/// What went wrong within about the last hour, and is over perhaps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lately {
+    /// Events that a destination refused.
+    pub set_aside: u64,
+    /// Bodies that were no event.
+    pub refused: u64,
+}
+
+impl Lately {
+    /// Each in a sentence.
+    pub fn notes(self) -> impl Iterator<Item = String> {
+        let said = |count: u64, what: &str, list: &str| {
+            (count > 0).then(|| {
+                format!("{what} within the hour: {count} (`boxbridge {list} list` says why)")
+            })
+        };
+        let aside = said(self.set_aside, "events set aside", "aside");
+        let refused = said(self.refused, "bodies refused", "quarantine");
+        aside.into_iter().chain(refused)
+    }
+
+    fn add(&mut self, minute: &Minute) {
+        let of = |word: Outcome| minute.events.get(word.as_str()).copied().unwrap_or(0);
+        self.set_aside += minute.lanes.iter().map(|lane| lane.set_aside).sum::<u64>();
+        self.refused += of(Outcome::Refused) + of(Outcome::Quarantined);
+    }
 }
 
 impl History {
@@ -90,6 +120,17 @@ impl History {
         let over = state.minutes.len().saturating_sub(MINUTES_MAX);
         state.minutes.drain(..over);
         state.begin = Some(Begin { at: now, snapshot });
+    }
+
+    /// Of all that is remembered, and of the minute under way.
+    pub fn lately(&self, now: &Snapshot) -> Lately {
+        let mut lately = Lately::default();
+        let state = self.0.lock();
+        let under_way = state.begin.as_ref();
+        let under_way = under_way.map(|begin| begin.until(Instant::now(), now));
+        let minutes = state.minutes.iter().chain(&under_way);
+        minutes.for_each(|minute| lately.add(minute));
+        lately
     }
 
     /// All that is remembered, and the minute under way as the last.
@@ -141,6 +182,9 @@ impl Begin {
             delivered: end
                 .delivered
                 .saturating_sub(begin.map_or(0, |begin| begin.delivered)),
+            set_aside: end
+                .set_aside
+                .saturating_sub(begin.map_or(0, |begin| begin.set_aside)),
             oldest_seconds: end.oldest_seconds,
             lag_p99: lags.quantile(0.99),
         }
@@ -187,6 +231,10 @@ mod tests {
         );
         assert!(minute.answers.p99.is_some() && under_way.answers.p99.is_none());
         assert_eq!(under_way.events["accepted"], 0);
+
+        let set_aside = |it: &Snapshot| it.lanes.iter().map(|lane| lane.set_aside).sum::<u64>();
+        let lately = history.lately(&snapshot("now.json"));
+        assert_eq!(lately.set_aside, set_aside(&end) - set_aside(&before));
     }
 
     #[test]

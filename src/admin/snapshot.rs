@@ -9,9 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::health::Health;
+use super::history::Lately;
 use crate::metrics::{Buckets, COUNTS, Outcome};
 use crate::queue::{Status, SubscriptionStatus};
-use crate::send::contact::Waits;
+use crate::send::contact::{Finding, Waits};
 use boxbridge_event::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,8 +23,13 @@ pub struct Snapshot {
     pub ready: bool,
     /// All that is wrong, also if it does not keep boxes away.
     pub reasons: Vec<String>,
-    /// Warnings about the settings.
+    /// The same, each with a word for programs.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+    /// Warnings about the settings, and what was refused within the hour.
     pub notes: Vec<String>,
+    #[serde(default)]
+    pub lately: Lately,
     /// Events by outcome; received is their sum. Refused and aborted count since the process started.
     pub events: BTreeMap<String, u64>,
     /// Accepted events by person type, since the process started.
@@ -82,6 +88,9 @@ pub struct Queue {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lane {
     pub destination: String,
+    /// Of the destination: `mqtt`, `kafka` or `store`; absent where nothing is sent there any more.
+    #[serde(default)]
+    pub kind: Option<String>,
     pub lane: String,
     /// Of the destination: whether every lane is connected.
     pub up: bool,
@@ -128,6 +137,12 @@ pub struct PausedType {
     pub devices: Option<usize>,
     #[serde(default)]
     pub since: Timestamp,
+    /// When one of them was refused last.
+    #[serde(default)]
+    pub refused_at: Timestamp,
+    /// On this topic; absent where that is not known.
+    #[serde(default)]
+    pub refused_topic: Option<String>,
     /// Events that wait for this, as far as they were read: at least so many.
     #[serde(default)]
     pub waiting: usize,
@@ -136,7 +151,7 @@ pub struct PausedType {
 impl Health {
     pub fn snapshot(&self) -> Snapshot {
         let queue = self.status();
-        let (ready, reasons) = self.readiness(queue.as_ref());
+        let (ready, findings) = self.readiness(queue.as_ref());
 
         let mut subscriptions: Vec<_> = queue
             .iter()
@@ -151,8 +166,10 @@ impl Health {
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ready,
-            reasons,
+            reasons: findings.iter().map(|it| it.message.clone()).collect(),
+            findings,
             notes: self.notes(),
+            lately: Lately::default(),
             events: events(),
             person_types: COUNTS.person_types(),
             status_reports: COUNTS.status_reports.get(),
@@ -178,6 +195,7 @@ impl Health {
 
         Lane {
             destination: subscription.destination.clone(),
+            kind: contact.map(|contact| contact.kind().to_owned()),
             lane: subscription.lane.to_string(),
             up: contact.is_some_and(|contact| contact.is_up()),
             paused_types: waits.into_iter().map(PausedType::of).collect(),
@@ -246,6 +264,8 @@ impl PausedType {
             topic: waits.class.timeliness.as_str().to_owned(),
             devices: waits.devices,
             since: waits.since,
+            refused_at: waits.refused_at,
+            refused_topic: waits.refused_topic,
             waiting: waits.records,
         }
     }

@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use boxbridge_event::{EventId, Feed, Lane, PersonType, Revision, Timestamp};
+use crate::gateway::kept::Aside;
+use boxbridge_event::{EventId, Feed, Lane, PersonType, Revision, Sequence, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
@@ -32,13 +33,68 @@ pub struct Way {
     pub state: WayState,
     /// When it ended; absent while it waits, and where nobody remembers.
     pub at: Option<Timestamp>,
-    /// Of a bus, by the routes of now: where it went at that time.
+    /// Of a bus: where it went at that time, by the routes of now; where it was refused; where it would go now, while it waits.
     #[serde(default)]
     pub topic: Option<String>,
+    /// Its name among the set-aside records.
+    #[serde(default)]
+    pub aside: Option<String>,
     /// Of a broker with live and late topics: whether one could no longer act on it then.
     #[serde(default)]
     pub late: Option<bool>,
+    /// The reason in a word for programs, where there is one: of what it was set aside for, of why it waits.
+    #[serde(default)]
+    pub code: Option<String>,
     pub why: Option<String>,
+}
+
+impl Way {
+    /// Without a topic. `why`: a word and a sentence.
+    pub fn of(
+        destination: String,
+        state: WayState,
+        at: Option<Timestamp>,
+        why: Option<(&str, String)>,
+    ) -> Way {
+        let (code, why) = why.unzip();
+        Way {
+            code: code.map(str::to_owned),
+            destination,
+            state,
+            at,
+            topic: None,
+            aside: None,
+            late: None,
+            why,
+        }
+    }
+
+    /// Where a destination refused it, and why, for as long as it is kept. Reads a file.
+    pub fn set_aside(
+        aside: &Aside,
+        destination: &str,
+        lane: Lane,
+        sequence: Sequence,
+    ) -> Option<Way> {
+        let name = aside.name(destination, lane, sequence);
+        let head = aside.head(&name).ok().flatten()?;
+
+        let why = Some((
+            head.reason.as_str(),
+            format!("{}: {}", head.reason, head.detail),
+        ));
+        let way = Way::of(
+            destination.to_owned(),
+            WayState::SetAside,
+            Some(head.at),
+            why,
+        );
+        Some(Way {
+            topic: head.topic,
+            aside: Some(name),
+            ..way
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +109,9 @@ pub enum WayState {
     /// The destination was added later, and does not get it.
     NotIts,
 }
+
+/// Why one does not get it.
+pub const ADDED_LATER: (&str, &str) = ("added_later", "it was added later");
 
 impl WayState {
     /// As people read it.

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::data_dir::DataDir;
 use super::destinations::{self, Delivered, Deliveries, Made, Maker, picture_store};
-use super::listen::links;
+use super::listen::{Encryptions, MadeEncryptions, links};
 use super::tasks::Tasks;
 use super::{logging, service_manager};
 use crate::admin::{Access, Health};
@@ -67,6 +67,7 @@ pub(super) struct Parts {
     pub data: DataDir,
     pub health: Arc<Health>,
     pub access: Arc<Access>,
+    pub encryptions: Encryptions,
     pub gateway: Arc<Gateway>,
     pub boxes: Arc<Service<Gateway>>,
     pub locations: PictureLocations,
@@ -158,9 +159,12 @@ impl Reload {
         let config = Arc::new(config);
         let made = self.parts.remade(&config, &changes)?;
         let links = self.parts.links_maker(&config)?;
+        let encryptions =
+            MadeEncryptions::of(&config).map_err(|error| NotTaken::because(&error))?;
         // What was kept back may have taken tokens away that are there again.
         if !changes.is_empty() || self.is_refused() {
             self.parts.links.replace(links);
+            self.parts.encryptions.adopt(&config, &encryptions);
             self.parts.adopt(&config, made);
         }
 
@@ -221,12 +225,12 @@ impl Parts {
             Some(made.map(|made| (destination, made)))
         });
         made.collect::<anyhow::Result<_>>()
-            .map_err(|error| NotTaken(vec![format!("{error:#}")]))
+            .map_err(|error| NotTaken::because(&error))
     }
 
     fn links_maker(&self, config: &Config) -> Result<LinkMaker, NotTaken> {
         let maker = links::maker(config, &self.data.links_secret, self.links_address);
-        maker.map_err(|error| NotTaken(vec![format!("{error:#}")]))
+        maker.map_err(|error| NotTaken::because(&error))
     }
 
     /// Whatever keeps the settings back: a token that was revoked lets nobody in.
@@ -314,6 +318,10 @@ impl Taken {
 }
 
 impl NotTaken {
+    fn because(error: &anyhow::Error) -> NotTaken {
+        NotTaken(vec![format!("{error:#}")])
+    }
+
     fn by_restart(changes: &Changes) -> NotTaken {
         let is_by_restart =
             |key: &String| changes.restart.iter().any(|(restart, _)| restart == key);

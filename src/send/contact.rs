@@ -15,12 +15,14 @@ use super::window::{ByTopicClass, TopicClass};
 use crate::metrics::{self, Lags};
 use boxbridge_event::{ByLane, Lane, PersonType, Timestamp};
 
+mod finding;
 mod outage;
 mod refusals;
 #[cfg(test)]
 mod tests;
 mod waits;
 
+pub use finding::Finding;
 pub use waits::Waits;
 
 use outage::{Outage, Say};
@@ -225,35 +227,56 @@ impl Contact {
     }
 
     /// Why a record of this type waits in this lane, as far as it is known here.
-    pub fn why_not(&self, lane: Lane, person_type: PersonType) -> Option<String> {
+    pub fn why_not(&self, lane: Lane, person_type: PersonType) -> Option<Finding> {
         let lanes = self.lanes.lock();
         let state = lanes.of(lane);
         let down = why_down(state).map(|error| format!("{} is down: {error}", self.destination));
+        let down = down.map(|sentence| Finding::of("destination_down", sentence));
 
         let mut waits = state.waits.values();
         let waits = waits.find(|waits| waits.class.person_type == person_type);
-        down.or_else(|| waits.map(Waits::sentence))
+        down.or_else(|| waits.map(|waits| Finding::of(waits.code(), waits.sentence())))
     }
 
     /// All that does not flow, each in a sentence of its own.
     pub fn troubles(&self) -> Vec<String> {
+        let findings = self.findings().into_iter();
+        findings.map(|finding| finding.message).collect()
+    }
+
+    /// The same with a word for each.
+    pub fn findings(&self) -> Vec<Finding> {
         let lanes = self.lanes.lock();
         let destination = &self.destination;
 
-        let of_lane = |(lane, state): (Lane, &State)| -> Vec<String> {
-            let waits = state.waits.values().map(Waits::sentence);
-            waits
-                .chain(state.suspects.iter().cloned())
-                .map(|trouble| format!("{destination} {lane}: {trouble}"))
-                .collect()
-        };
+        let down = self.down_sentence(&lanes);
+        let down = down.map(|sentence| Finding::of("destination_down", sentence));
         let ahead = self.trouble.lock().as_ref().and_then(|trouble| trouble());
-        let ahead = ahead.map(|trouble| format!("{destination}: {}", self.of_its_own(trouble)));
-        self.down_sentence(&lanes)
-            .into_iter()
+        let ahead = ahead.map(|trouble| {
+            let sentence = format!("{destination}: {}", self.of_its_own(trouble));
+            Finding::of("destination_will_refuse", sentence)
+        });
+
+        let held_back = lanes
+            .iter()
+            .flat_map(|(lane, state)| self.held_back(lane, state));
+        down.into_iter()
             .chain(ahead)
-            .chain(lanes.iter().flat_map(of_lane))
+            .chain(held_back)
+            .map(|finding| finding.at(destination))
             .collect()
+    }
+
+    /// What waits in one lane although it is connected.
+    fn held_back(&self, lane: Lane, state: &State) -> Vec<Finding> {
+        let sentence = |trouble: &str| format!("{} {lane}: {trouble}", self.destination);
+        let waits = state.waits.values().map(|waits| Finding {
+            person_type: Some(waits.class.person_type),
+            ..Finding::of(waits.code(), sentence(&waits.sentence()))
+        });
+        let suspects = state.suspects.iter();
+        let suspects = suspects.map(|suspect| Finding::of("held_back", sentence(suspect)));
+        waits.chain(suspects).collect()
     }
 
     fn down_sentence(&self, lanes: &Lanes) -> Option<String> {
@@ -273,6 +296,11 @@ impl Contact {
     /// Whether a type waits on its live or its late topic; `None` where it has but one.
     pub fn timeliness_of(&self, class: TopicClass) -> Option<&'static str> {
         (self.kind == boxbridge_config::MQTT).then(|| class.timeliness.as_str())
+    }
+
+    /// Its kind, as settings have it.
+    pub fn kind(&self) -> &'static str {
+        self.kind
     }
 
     /// A message about this destination.

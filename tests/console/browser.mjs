@@ -52,11 +52,11 @@ export async function open(path = "", { width = 1280, height = 800, theme = "lig
   return page;
 }
 
-/// Another page in the same context: it finds what the first one keeps in its browser.
+/// Another page in the same context: it finds what the first one keeps in its browser. A whole address is one of its own.
 export async function openIn(context, path, expected = []) {
   const page = await context.newPage();
   watch(page, expected);
-  await page.goto(`${CONSOLE}/${path}`);
+  await page.goto(new URL(path, `${CONSOLE}/`).href);
   return page;
 }
 

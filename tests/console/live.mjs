@@ -3,6 +3,7 @@
 import { CONSOLE, INGEST, assert, ask, done, event, open, send, shoot } from "./browser.mjs";
 
 const BLACKLIST = 3;
+const DAY_MS = 86_400_000;
 const { pictures } = await ask("faces");
 const page = await open("#/live", { width: 1600, height: 1000, theme: "dark" });
 await page.getByText("Nobody passed yet.").waitFor();
@@ -55,10 +56,28 @@ await page.getByRole("button", { name: /^Go on/ }).click();
 await wall.getByText("While paused").waitFor();
 
 // History rings nothing.
-const answer = await fetch(`${INGEST}/HistoryEvent`, { method: "POST", body: JSON.stringify(event({ type: BLACKLIST, name: "Yesterday", identity: "b-3" })) });
+const answer = await fetch(`${INGEST}/HistoryEvent`, { method: "POST", body: JSON.stringify(event({ type: BLACKLIST, name: "Yesterday", identity: "b-3", at: Date.now() - DAY_MS })) });
 assert.equal(answer.status, 200);
 await wall.filter({ hasText: "Yesterday" }).getByText("for the record").waitFor();
 assert.equal(await page.locator(".alarms").getByText("Yesterday").count(), 0);
+// It says when the person stood there.
+const stood = await wall.filter({ hasText: "Yesterday" }).locator(".where time").getAttribute("datetime");
+assert.ok(Date.now() - Date.parse(stood) > DAY_MS / 2, stood);
+
+// Who hangs there no more, and one by its id.
+await page.getByRole("link", { name: "Who passed before…" }).click();
+await page.getByLabel("Event id").fill(id);
+await page.getByRole("button", { name: "Open", exact: true }).click();
+await page.getByRole("heading", { name: "Victor Null" }).waitFor();
+await page.goBack();
+await page.getByRole("heading", { name: "Who passed before" }).waitFor();
+await shoot(page, "past");
+for (const _page of ["second", "third"]) await page.getByRole("button", { name: "Next" }).click();
+await wall.getByText("Victor Null").waitFor();
+await page.getByLabel("Person").selectOption("blacklist");
+await page.getByRole("button", { name: "Show" }).click();
+await wall.getByText("Yesterday").waitFor();
+assert.deepEqual(await types(wall), ["Blacklist"]);
 
 // With the keyboard alone: from the top to the alarm, and into its event.
 await page.goto(`${CONSOLE}/#/live`);

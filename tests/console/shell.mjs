@@ -2,7 +2,7 @@
 
 import { assert, done, event, hasNoSidewaysScroll, open, send, shoot } from "./browser.mjs";
 
-const PAGES = ["live", "health", "devices", "aside", "quarantine", "replays"];
+const PAGES = ["live", "health", "devices", "aside", "quarantine", "replays", "past"];
 const LOOKS = [
   { width: 360, height: 740, theme: "dark", language: "zh-CN" },
   { width: 1280, height: 800, theme: "light", language: "en-GB" },

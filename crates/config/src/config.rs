@@ -3,10 +3,10 @@
 //! Promises: a setting that is wrong by itself raises nothing in the rules that join it with another. Deliberately looks no further than this
 //! machine's own disk and name.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use boxbridge_event::Size;
+use boxbridge_event::{Size, Timestamp};
 
 use crate::admin::Admin;
 use crate::ingest::Ingest;
@@ -23,6 +23,7 @@ use crate::route::Routes;
 use crate::send::{Destination, Kind, Links, Send, StoreUrl};
 use crate::values::host_name::host_name;
 use crate::values::kind::STORE;
+use crate::values::listener_tls::ListenerTls;
 use crate::values::named_file::NamedFile;
 use crate::values::secret::Secret;
 use crate::values::site::is_site;
@@ -30,6 +31,7 @@ use crate::values::site::is_site;
 mod answer_from;
 mod current;
 mod from_kafka;
+mod ports;
 mod retained;
 mod settings;
 
@@ -96,6 +98,23 @@ impl Config {
         changes
     }
 
+    /// Each listener that speaks TLS, by its section.
+    pub fn encrypted(&self) -> impl Iterator<Item = (&'static str, &ListenerTls)> {
+        let ingest = self.ingest.tls.as_ref().map(|tls| ("ingest", tls));
+        let admin = self.admin.tls.as_ref().map(|tls| ("admin", tls));
+        let embedded = self.send.mqtt().filter(|mqtt| mqtt.broker.is_none());
+        let embedded = embedded.and_then(|mqtt| mqtt.embedded.tls.as_deref());
+        let embedded = embedded.map(|tls| ("send.mqtt.embedded", tls));
+        ingest.into_iter().chain(admin).chain(embedded)
+    }
+
+    /// What people should know of our certificates as of `now`.
+    pub fn expiry_notes(&self, now: Timestamp) -> Vec<String> {
+        let notes = self.encrypted();
+        let notes = notes.filter_map(|(section, tls)| tls.expiry_note(section, now));
+        notes.collect()
+    }
+
     pub(crate) fn read(read: &mut Reader) -> Config {
         let form = Form::Pattern("^[a-z0-9-]{1,32}$");
         let site = read
@@ -144,9 +163,10 @@ fn check(config: &Config, read: &mut Reader) {
 
     config.routes.check(read);
     destinations(config, read);
+    if let Some(mqtt) = config.send.mqtt() {
+        mqtt.check(read, config.ingest.insecure);
+    }
     answer_from::check(&config.queue, &config.send, read);
-    let mqtt = config.send.mqtt().into_iter();
-    mqtt.for_each(|mqtt| mqtt.check(read, config.ingest.insecure));
     config.ingest.check(read);
 
     if config.normalize.dedupe_window > config.queue.replay_window {
@@ -160,21 +180,7 @@ fn check(config: &Config, read: &mut Reader) {
         read.joint(&["normalize.dedupe_window", "queue.replay_window"], problem);
     }
 
-    ports(config, read);
-}
-
-/// No two listeners have one port.
-fn ports(config: &Config, read: &mut Reader) {
-    let listeners = listeners(config);
-    for (before, (key, address)) in listeners.iter().enumerate() {
-        let others = listeners.iter().take(before);
-        for (other, taken) in others.filter(|(_, taken)| overlap(*taken, *address)) {
-            let problem = format!(
-                "{key} ({address}) and {other} ({taken}) are one port: only one can have it"
-            );
-            read.joint(&[*key, *other], problem);
-        }
-    }
+    ports::check(&listeners(config), read);
 }
 
 /// The rules of each destination, and those that join two.
@@ -243,10 +249,9 @@ fn warnings(config: &Config) -> Vec<String> {
 
 /// Every port that this process opens, by the setting that names it.
 fn listeners(config: &Config) -> Vec<(&'static str, SocketAddr)> {
-    let mut listeners = vec![
-        ("ingest.listen", config.ingest.listen),
-        ("admin.listen", config.admin.listen),
-    ];
+    let boxes = config.ingest.ports().map(|port| (port.key, port.address));
+    let mut listeners: Vec<_> = boxes.collect();
+    listeners.push(("admin.listen", config.admin.listen));
 
     let links = config
         .send
@@ -268,15 +273,6 @@ fn listeners(config: &Config) -> Vec<(&'static str, SocketAddr)> {
     listeners
 }
 
-/// Whether the kernel gives only one of them away. Port 0 is any that is free; `[::]` takes IPv4 as well.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    let takes =
-        |every: IpAddr, ip: IpAddr| every.is_unspecified() && (every.is_ipv6() || ip.is_ipv4());
-    let (one_ip, other_ip) = (one.ip().to_canonical(), other.ip().to_canonical());
-    let is_same = one_ip == other_ip || takes(one_ip, other_ip) || takes(other_ip, one_ip);
-    one.port() != 0 && one.port() == other.port() && is_same
-}
-
 /// A warning where a limit is larger than the whole disk.
 fn too_large(key: &str, bytes: u64, folder: &Path) -> Option<String> {
     // A folder that is not made yet will be on the disk of the folder above it.
@@ -291,28 +287,4 @@ fn too_large(key: &str, bytes: u64, folder: &Path) -> Option<String> {
             "{key} ({bytes}) is more than the whole disk of {folder} holds ({whole}): it will be full before this limit is reached"
         )
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_port_is_one_port_however_its_addresses_are_written() {
-        for (one, other, expected) in [
-            ("127.0.0.1:9528", "127.0.0.1:9528", true),
-            ("0.0.0.0:9528", "127.0.0.1:9528", true),
-            ("127.0.0.1:9528", "[::]:9528", true),
-            ("0.0.0.0:9528", "[::]:9528", true),
-            ("[::ffff:127.0.0.1]:9528", "127.0.0.1:9528", true),
-            ("0.0.0.0:9528", "[::1]:9528", false),
-            ("127.0.0.1:9528", "10.0.0.1:9528", false),
-            ("0.0.0.0:9528", "0.0.0.0:9529", false),
-            ("127.0.0.1:0", "127.0.0.1:0", false),
-        ] {
-            let (one, other) = (one.parse().unwrap(), other.parse().unwrap());
-            assert_eq!(overlap(one, other), expected, "{one} {other}");
-            assert_eq!(overlap(other, one), expected, "{other} {one}");
-        }
-    }
 }

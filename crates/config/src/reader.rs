@@ -22,6 +22,7 @@ use crate::values::template::{Field, Template};
 
 pub(crate) mod effect; // when a changed setting takes effect
 pub(crate) mod form; // what a setting may be
+mod pem; // certificates and keys
 mod secrets; // what must be printed nowhere
 pub(crate) mod units; // durations and sizes as they are written
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{Endpoint, Operator, Ready};
+use super::{Endpoint, Operator, Ready, time};
 use crate::admin::answer::{Answer, Asked, Complaint, Named, off_the_runtime, ok, page};
 use crate::admin::openapi::shape;
 use crate::admin::trace::{Trace, Traced};
@@ -28,6 +28,8 @@ pub fn endpoints() -> Vec<Endpoint> {
             .summary("Events out of the replay window as consumers would get them now, newest first")
             .parameter("person_type", "only this one", person_type.clone())
             .parameter("device", "only of the device with this id", json!({"type": "string"}))
+            .parameter("from", "received at this moment or later", json!({"type": "string"}))
+            .parameter("to", "received before this one", json!({"type": "string"}))
             .parameter("before", "only events before this sequence number: `next` of the page before", json!({"type": "integer", "minimum": 1}))
             .parameter("limit", "so many at most", json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}))
             .gives(json!({
@@ -35,6 +37,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 "next": {"type": ["integer", "null"], "description": "`before` of the next page, which may be there although this one is short; null at the end"},
             }))
             .complains(400, "bad_query")
+            .complains(400, "bad_filter")
             .complains(400, "bad_limit"),
         Endpoint::get("/events/live", live::live)
             .summary("Events as they come, the last 100 first, as server-sent events: `event`, and before the end `dropped` with the reason")
@@ -62,6 +65,8 @@ pub fn endpoints() -> Vec<Endpoint> {
 struct Wanted {
     person_type: Option<PersonType>,
     device: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
     before: Option<u64>,
     limit: Option<usize>,
 }
@@ -73,8 +78,14 @@ struct Listed {
 }
 
 async fn list(Ready(operator): Ready, Asked(wanted): Asked<Wanted>) -> Answer {
+    let moment = |text: Option<String>| text.map(|text| time(&text)).transpose();
+    let selection = Selection {
+        from: moment(wanted.from)?,
+        to: moment(wanted.to)?,
+        ..selection(wanted.person_type, wanted.device)
+    };
     let search = Search {
-        selection: selection(wanted.person_type, wanted.device),
+        selection,
         before: wanted.before.map(Sequence),
         limit: page(wanted.limit)?,
     };

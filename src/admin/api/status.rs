@@ -52,6 +52,7 @@ fn minute() -> Value {
             "up": {"type": "boolean"},
             "waiting": {"type": "integer"},
             "delivered": {"type": "integer"},
+            "set_aside": {"type": "integer"},
             "oldest_seconds": {"type": "number"},
             "lag_p99": bound,
         }}},
@@ -59,7 +60,7 @@ fn minute() -> Value {
 }
 
 async fn status(State(api): State<Shared>) -> Answer {
-    let mut snapshot = api.health.snapshot();
+    let mut snapshot = api.health.look();
     if let Some(operator) = api.operator.get() {
         let kept = operator.aside.by_lane();
         for lane in &mut snapshot.lanes {

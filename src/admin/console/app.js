@@ -12,7 +12,9 @@ import { Aside } from "./pages/aside.js";
 import { Devices } from "./pages/devices.js";
 import { Event as OneEvent } from "./pages/event.js";
 import { Health } from "./pages/health.js";
+import { noteLook } from "./pages/health/measures.js";
 import { Live } from "./pages/live.js";
+import { Past } from "./pages/past.js";
 import { Watch, useDrawn } from "./pages/live/watch.js";
 import { Quarantine } from "./pages/quarantine.js";
 import { Replays } from "./pages/replays.js";
@@ -34,6 +36,7 @@ function Console() {
   const [isOut, setOut] = useState(false);
   const ask = async () => {
     const status = await get("/api/status");
+    noteLook(status);
     setOut(false);
     return status;
   };
@@ -68,7 +71,7 @@ function Console() {
     <${Head} place=${place} status=${status} error=${error} />
     <main id="content" tabindex="-1">
       <${SessionEnds} />
-      <${Page} key=${place.name} place=${place} status=${status} error=${error} />
+      <${Page} key=${place.path} place=${place} status=${status} error=${error} />
     </main>`;
 }
 
@@ -82,13 +85,13 @@ function Page({ place, status, error }) {
 
   const reachable = !error;
   if (place.name === "event") return html`<${OneEvent} id=${place.rest} status=${status} reachable=${reachable} />`;
-  const Shown = PAGES[place.name] ?? Live;
-  return html`<${Shown} status=${status} reachable=${reachable} watch=${watch} />`;
+  const Shown = { ...PAGES, past: Past }[place.name] ?? Live;
+  return html`<${Shown} status=${status} reachable=${reachable} watch=${watch} given=${place.given} />`;
 }
 
 function Head({ place, status, error }) {
   useDrawn(watch);
-  const alarms = watch.wall.alarms().length;
+  const alarms = watch.alarms.size;
   useTitle(place, alarms);
   const link = (name) => html`<li key=${name}>
     <a href=${`#/${name}`} aria-current=${place.name === name ? "page" : undefined}>
@@ -140,20 +143,25 @@ function toContent(event) {
   document.getElementById("content").focus();
 }
 
-/// Where the address says that one is: `#/event/<id>` is `{ name: "event", rest: "<id>" }`.
+/// Where the address says that one is: `#/event/<id>` is `{ name: "event", rest: "<id>" }`, and `#/aside?destination=mqtt` is given to the page.
 function place() {
   const path = location.hash.replace(/^#\/?/, "") || "live";
-  const [name, ...rest] = path.split("/");
-  return { path, name, rest: rest.join("/") };
+  const [way, search = ""] = path.split("?");
+  const [name, ...rest] = way.split("/");
+  return { path, name, rest: rest.join("/"), given: Object.fromEntries(new URLSearchParams(search)) };
 }
 
 function usePlace() {
   const [here, setHere] = useState(place());
   useEffect(() => {
+    let before = place();
     const moved = () => {
-      setHere(place());
+      const left = before;
+      setHere((before = place()));
       window.scrollTo(0, 0);
       document.getElementById("content")?.focus({ preventScroll: true });
+      // Back from an event the keyboard goes on at its card.
+      if (left.name === "event") requestAnimationFrame(() => document.querySelector(`main a[href="#/${CSS.escape(left.path)}"]`)?.focus());
     };
     window.addEventListener("hashchange", moved);
     return () => window.removeEventListener("hashchange", moved);
@@ -163,7 +171,7 @@ function usePlace() {
 
 /// Alarms first: a tab among others shows no more than that.
 function useTitle({ name }, alarms) {
-  const title = t(`app.${name in PAGES || name === "event" ? name : "live"}`);
+  const title = t(`app.${name in PAGES || name === "event" || name === "past" ? name : "live"}`);
   useEffect(() => {
     document.title = `${alarms ? `(${alarms}) ` : ""}${title} · boxbridge`;
   }, [title, alarms]);
@@ -183,7 +191,7 @@ words({
   en: {
     "app.skip": "Skip to the content", "app.pages": "Pages", "app.language": "Language", "app.log_out": "Log out", "app.again": "Try again",
     "app.live": "Live", "app.health": "Health", "app.devices": "Devices", "app.aside": "Set aside", "app.quarantine": "Quarantine",
-    "app.replays": "Replay", "app.event": "Event",
+    "app.replays": "Replay", "app.event": "Event", "app.past": "Who passed before",
     "app.session_ends": "This session ends, and the wall goes dark, at", "app.log_in_again": "Log in again",
     "app.alarms": "{n} alarms to acknowledge",
     "app.state_ready": "well", "app.state_trouble": "{n} to look at", "app.state_not_ready": "not ready",
@@ -192,7 +200,7 @@ words({
   zh: {
     "app.skip": "跳到内容", "app.pages": "页面", "app.language": "语言", "app.log_out": "退出", "app.again": "重试",
     "app.live": "实时", "app.health": "状态", "app.devices": "设备", "app.aside": "搁置", "app.quarantine": "隔离",
-    "app.replays": "重放", "app.event": "事件",
+    "app.replays": "重放", "app.event": "事件", "app.past": "更早的通行记录",
     "app.session_ends": "会话即将结束，届时本页停止显示：", "app.log_in_again": "重新登录",
     "app.alarms": "{n} 条警报待确认",
     "app.state_ready": "正常", "app.state_trouble": "{n} 项需查看", "app.state_not_ready": "未就绪",

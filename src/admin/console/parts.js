@@ -8,6 +8,8 @@ import { isKnown, locale, t, words } from "./words.js";
 
 /// A name that is longer tells a person nothing more.
 const TEXT_MAX = 200;
+/// Of a sentence of the gateway's.
+const SAID_MAX = 1_000;
 /// Errors in a row make the pauses longer, up to so many times.
 const SLOWER_MAX = 8;
 /// A picture on its way may be there a moment later.
@@ -60,6 +62,14 @@ export function When({ at }) {
   const day = isToday ? {} : { year: "numeric", month: "2-digit", day: "2-digit" };
   const shown = moment.toLocaleString(locale(), { ...day, ...time });
   return html`<time datetime=${at} title=${`${moment.toLocaleString(locale())} · ${at}`}>${shown}</time>`;
+}
+
+const MOMENT = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/;
+
+/// The gateway's own words, their times as the reader's clock has them.
+export function Said({ text, longest = SAID_MAX }) {
+  const parts = cut(text, longest).split(MOMENT);
+  return parts.map((part, place) => (place % 2 ? html`<${When} at=${part} />` : html`<${Text} text=${part} longest=${longest} />`));
 }
 
 const NUMBERS = new Map();
@@ -141,7 +151,7 @@ export function Progress({ done, total, label }) {
 /// `columns`: `{ name, title, show(row), numeric }`. On a narrow screen each row is a card, so a cell says the title of its column.
 export function Table({ columns, rows, keyOf, label }) {
   const cell = ({ name, title, show, numeric }, row) =>
-    html`<td key=${name} class=${numeric ? "numeric" : ""} data-title=${title}>${show(row)}</td>`;
+    html`<td key=${name} class=${numeric ? "numeric" : ""} data-title=${title}><div>${show(row)}</div></td>`;
   return html`<div class="table" role="region" aria-label=${label} tabindex="0"><table>
     <thead><tr>${columns.map(({ name, title, numeric }) => html`<th key=${name} scope="col" class=${numeric ? "numeric" : ""}>${title}</th>`)}</tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${keyOf(row)}>${columns.map((column) => cell(column, row))}</tr>`)}</tbody>
@@ -156,10 +166,9 @@ export function Empty({ children }) {
 export function Problem({ error }) {
   if (!error) return null;
   const key = `code.${error.code}`;
-  const said = cut(String(error.message ?? error), 1_000);
   return html`<div class="problem" role="alert">
     ${isKnown(key) && html`<p>${t(key)}</p>`}
-    <p class=${isKnown(key) ? "faint" : ""}><bdi>${said}</bdi></p>
+    <p class=${isKnown(key) ? "faint" : ""}><${Said} text=${String(error.message ?? error)} /></p>
   </div>`;
 }
 
@@ -207,6 +216,7 @@ words({
     "type.blacklist": "Blacklist", "type.vip": "VIP", "type.stranger": "Stranger", "type.visitor": "Visitor",
     "type.employee": "Employee", "type.unknown": "Unknown",
     "parts.no_picture": "no picture", "parts.picture_gone": "picture not available",
+    "parts.feed_realtime": "real time", "parts.feed_history": "history", "parts.feed_platform": "platform",
     "parts.yes": "Yes", "parts.no": "Cancel",
     "parts.ms": "{n} ms", "parts.s": "{n} s", "parts.min": "{n} min", "parts.h": "{n} h", "parts.d": "{n} d",
     "code.unreachable": "The gateway does not answer. This page tries again by itself.",
@@ -218,12 +228,14 @@ words({
     "code.foreign_origin": "The address of this page is not the gateway's. Open the console at the gateway's own address.",
     "code.job_running": "Another job is under way. Wait for its end, or cancel it.",
     "code.not_audited": "Nothing was done: it could not be written to the audit log. Is the disk full?",
+    "code.bad_id": "An event's id is a UUID, as consumers have it in `id`.",
     "code.not_found": "Nothing here matches, or it is not there any more.",
   },
   zh: {
     "type.blacklist": "黑名单", "type.vip": "贵宾", "type.stranger": "陌生人", "type.visitor": "访客",
     "type.employee": "员工", "type.unknown": "未知",
     "parts.no_picture": "无图片", "parts.picture_gone": "图片不可用",
+    "parts.feed_realtime": "实时", "parts.feed_history": "历史", "parts.feed_platform": "平台",
     "parts.yes": "确定", "parts.no": "取消",
     "parts.ms": "{n} 毫秒", "parts.s": "{n} 秒", "parts.min": "{n} 分钟", "parts.h": "{n} 小时", "parts.d": "{n} 天",
     "code.unreachable": "网关没有响应，本页会自动重试。",
@@ -235,6 +247,7 @@ words({
     "code.foreign_origin": "本页地址不是网关的地址，请通过网关自己的地址打开控制台。",
     "code.job_running": "另一项任务正在进行，请等待结束或将其取消。",
     "code.not_audited": "未执行：无法写入审计日志。磁盘是否已满？",
+    "code.bad_id": "事件编号是 UUID，即消费者收到的 `id`。",
     "code.not_found": "没有匹配的内容，或已不存在。",
   },
 });

@@ -12,6 +12,7 @@ use super::shape::{
 };
 use crate::metrics::{FromDisk, Outcome};
 use crate::route;
+use boxbridge_config::KindName;
 use boxbridge_event::{
     Code, DeviceState, Dialect, Feed, Lane, PersonType, PictureKind, PictureState, WarningCode,
 };
@@ -43,7 +44,12 @@ fn of_status() -> Named {
         "version": about(text(), "of the program"),
         "ready": about(truth(), "whether boxes should come here"),
         "reasons": about(texts(), "all that is wrong, also if it does not keep boxes away"),
-        "notes": about(texts(), "warnings about the settings"),
+        "findings": about(list(named("Finding")), "the same, each with a word for programs"),
+        "notes": about(texts(), "warnings about the settings, and what was refused within the hour"),
+        "lately": object(json!({
+            "set_aside": about(count(), "events that a destination refused within about the last hour"),
+            "refused": about(count(), "bodies that were no event, within about the last hour"),
+        })),
         "events": about(counts(Outcome::ALL.map(Outcome::as_str)), "by outcome; received is their sum; refused and aborted count since the process started"),
         "person_types": about(counts(person_types()), "accepted events, since the process started"),
         "status_reports": about(count(), "reports of boxes about themselves; they are no events"),
@@ -67,6 +73,7 @@ fn of_status() -> Named {
         ("Buckets", buckets()),
         ("Queue", queue()),
         ("Lane", lane()),
+        ("Finding", finding()),
         ("PausedType", paused_type()),
         ("Partition", partition()),
         ("Readiness", readiness()),
@@ -95,6 +102,7 @@ fn queue() -> Value {
 fn lane() -> Value {
     object(json!({
         "destination": text(),
+        "kind": about(word_or_null(KindName::ALL.map(KindName::as_str)), "of the destination; null where nothing is sent there any more"),
         "lane": word(lanes()),
         "up": about(truth(), "of the destination: whether every lane is connected"),
         "paused_types": about(list(named("PausedType")), "events that wait since the destination refused them"),
@@ -118,7 +126,18 @@ fn paused_type() -> Value {
         "topic": about(word(["live", "late"]), "which topics of the type"),
         "devices": about(count_or_null(), "how many of them; null where the whole type waits"),
         "since": time(),
+        "refused_at": about(time(), "when one of them was refused last"),
+        "refused_topic": about(text_or_null(), "on this topic; null where that is not known"),
         "waiting": about(count(), "events that wait for this, as far as they were read: at least so many"),
+    }))
+}
+
+fn finding() -> Value {
+    object(json!({
+        "code": about(text(), "starting, draining, queue_full, queue_stalled, queue_refused, queue_poisoned, queue_outage, destination_down, destination_will_refuse, type_paused, refused_for_now, held_back, replaying, devices_silent, settings_refused, …"),
+        "destination": about(text_or_null(), "null where it is the gateway itself"),
+        "person_type": word_or_null(person_types()),
+        "message": about(text(), "as in `reasons`"),
     }))
 }
 
@@ -135,7 +154,7 @@ fn readiness() -> Value {
         "ready": about(truth(), "whether boxes should come here"),
         "reasons": about(texts(), "all that is wrong, also if it does not keep boxes away"),
         "destinations": {"type": "object", "additionalProperties": word(["up", "down"])},
-        "notes": about(texts(), "warnings about the settings"),
+        "notes": about(texts(), "warnings about the settings, and what was refused within the hour"),
     }))
 }
 
@@ -152,9 +171,11 @@ fn of_events() -> Named {
         "destination": text(),
         "state": about(word(states), "answered: one of delivered, set_aside and expired, too long ago to tell which; not_its: the destination was added later"),
         "at": about(time_or_null(), "when it ended; null while it waits, and where nobody remembers"),
-        "topic": about(text_or_null(), "of a bus: where it went at that time, by the routes of now"),
+        "topic": about(text_or_null(), "of a bus: where it went at that time, by the routes of now; where it was refused; where it would go now, while it waits"),
+        "aside": about(text_or_null(), "its id under /api/aside, while it is set aside"),
         "late": {"type": ["boolean", "null"], "description": "of a broker with live and late topics: whether one could no longer act on it then"},
-        "why": text_or_null(),
+        "code": about(text_or_null(), "why, in a word for programs: what it was set aside for, or destination_down, type_paused, refused_for_now, awaits_pictures, under_way, sent_again, dropped, too_long_ago, added_later, …"),
+        "why": about(text_or_null(), "the same in a sentence"),
     }));
 
     let traced = object(json!({
@@ -226,7 +247,7 @@ fn aside_event(more: Value) -> Value {
             "reason": about(text(), "a word: too_large, not_authorised, topic_invalid, payload_refused, missing, poison, unreadable, …"),
             "detail": about(text(), "the destination's own words"),
             "attempts": count(),
-            "topic": text_or_null(),
+            "topic": about(text_or_null(), "that refused it last; null where it did not get that far"),
             "event": about(text_or_null(), "the event's id"),
             "person_type": word_or_null(person_types()),
             "device": text_or_null(),

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::admin::Complaint;
-use crate::admin::trace::{Trace, Traced, Way, WayState};
+use crate::admin::trace::{ADDED_LATER, Trace, Traced, Way, WayState};
 use crate::app::redact_key;
 use crate::commands::kept::{not_read, open_aside};
 use crate::gateway::kept::Aside;
@@ -118,31 +118,25 @@ fn traced(
 
 fn way(aside: &Aside, record: &RecordSummary, standing: Standing) -> Way {
     let Standing { destination, state } = standing;
-    let way = |state, at, why: Option<&str>| Way {
-        destination: destination.clone(),
-        state,
-        at,
-        topic: None,
-        late: None,
-        why: why.map(str::to_owned),
+    let way = |state, why: Option<(&str, &str)>| {
+        let why = why.map(|(code, sentence)| (code, sentence.to_owned()));
+        Way::of(destination.clone(), state, None, why)
     };
 
     let always_delivered = match state {
-        RecordState::NotIts => return way(WayState::NotIts, None, Some("it was added later")),
-        RecordState::Waiting => {
-            return way(WayState::Waiting, None, Some("the gateway is stopped"));
-        }
+        RecordState::NotIts => return way(WayState::NotIts, Some(ADDED_LATER)),
+        RecordState::Waiting => return way(WayState::Waiting, Some(STOPPED)),
         RecordState::Answered { always_delivered } => always_delivered,
     };
-    let head = aside.head_of(&destination, record.lane, record.sequence);
-    if let Ok(Some(head)) = head {
-        let why = format!("{}: {}", head.reason, head.detail);
-        return way(WayState::SetAside, Some(head.at), Some(&why));
-    }
-    match always_delivered {
-        true => way(WayState::Delivered, None, None),
-        false => way(WayState::Answered, None, Some(WHICH)),
-    }
+    let aside = Way::set_aside(aside, &destination, record.lane, record.sequence);
+    aside.unwrap_or_else(|| match always_delivered {
+        true => way(WayState::Delivered, None),
+        false => way(WayState::Answered, Some(WHICH)),
+    })
 }
 
-const WHICH: &str = "delivered, set aside or expired: which, the gateway forgot with its stop";
+const STOPPED: (&str, &str) = ("stopped", "the gateway is stopped");
+const WHICH: (&str, &str) = (
+    "too_long_ago",
+    "delivered, set aside or expired: which, the gateway forgot with its stop",
+);

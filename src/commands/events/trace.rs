@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::stopped;
 use crate::admin::Complaint;
-use crate::admin::trace::{Trace, Traced, Way};
+use crate::admin::trace::{Trace, Traced, Way, WayState};
 use crate::commands::operator::{self, Client, Operator, Whom, refuse};
 use crate::commands::{complain, say};
 use crate::gateway::kept::harmless;
@@ -117,12 +117,21 @@ fn of_way(way: &Way) -> String {
         text += " late";
     }
     if let Some(topic) = &way.topic {
-        text += &format!(" to {topic}");
+        text += &format!(" {} {topic}", preposition(way.state));
     }
     if let Some(why) = &way.why {
         text += &format!(": {why}");
     }
     line(&way.destination, &text)
+}
+
+/// Before the topic.
+fn preposition(state: WayState) -> &'static str {
+    match state {
+        WayState::SetAside => "from",
+        WayState::Waiting => "for",
+        _ => "to",
+    }
 }
 
 fn line(name: &str, text: &str) -> String {

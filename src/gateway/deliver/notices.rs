@@ -84,7 +84,8 @@ impl<D, R, S: Records> Delivery<D, R, S> {
                     "the connection dies on them, and not on others ({} topic)",
                     class.timeliness.as_str()
                 );
-                self.contact.refused(self.lane, Extent::Class(class), why);
+                self.contact
+                    .refused(self.lane, Extent::Class(class), why, None);
             }
         }
     }
@@ -93,13 +94,10 @@ impl<D, R, S: Records> Delivery<D, R, S> {
     pub(super) fn say_waiting(&self, sequence: Sequence, rejection: &Rejection, extent: Extent) {
         let (reason, detail) = (rejection.reason.as_str(), &rejection.detail);
         let (Extent::Class(class) | Extent::Topic(class)) = extent;
-        let name = match extent {
-            Extent::Class(_) => None,
-            Extent::Topic(_) => {
-                let admitted = self.backlog.window().payload(sequence);
-                admitted.and_then(|admitted| admitted.topic.as_deref())
-            }
-        };
+        let admitted = self.backlog.window().payload(sequence);
+        let topic = admitted.and_then(|admitted| admitted.topic.as_deref());
+        // Of a whole type the topics differ by device, and the reason is to stay the same.
+        let name = topic.filter(|_| matches!(extent, Extent::Topic(_)));
 
         let why = match (self.contact.timeliness_of(class), name) {
             (Some(kind), Some(name)) => format!("{reason}: {detail} ({kind} topic {name})"),
@@ -108,7 +106,7 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             (None, None) => format!("{reason}: {detail}"),
         };
 
-        self.contact.refused(self.lane, extent, why);
+        self.contact.refused(self.lane, extent, why, topic);
     }
 }
 

@@ -129,8 +129,8 @@ impl<D, R, S: Records> Delivery<D, R, S> {
         if let AsidePlace::Folder(store) = &self.aside
             && let Some(resent) = ending.record.resent.clone()
         {
-            let store = Arc::clone(store);
-            let say_why = move || store.refused_again(&resent.name, &why);
+            let (store, topic) = (Arc::clone(store), ending.topic.clone());
+            let say_why = move || store.refused_again(&resent.name, &why, topic);
             if let Ok(Err(error)) = tokio::task::spawn_blocking(say_why).await {
                 let sequence = resent_as(&ending.record);
                 tracing::warn!(%error, sequence, "it stays set aside, under its first reason");
@@ -189,7 +189,8 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             placing.aside.why.reason
         );
         let extent = Extent::Class(placing.ending.class);
-        self.contact.refused(self.lane, extent, why);
+        let topic = placing.aside.topic.as_deref();
+        self.contact.refused(self.lane, extent, why, topic);
     }
 
     async fn try_to_put_aside(&self, placing: &Placing) -> Result<(), String> {

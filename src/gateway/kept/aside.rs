@@ -106,8 +106,8 @@ impl Aside {
         Ok(())
     }
 
-    /// A record that is kept was sent again and refused again: it stays, and says why.
-    pub fn refused_again(&self, name: &str, why: &Why) -> io::Result<()> {
+    /// A record that is kept was sent again and refused again, on this topic where it got that far: it stays, and says why.
+    pub fn refused_again(&self, name: &str, why: &Why, topic: Option<String>) -> io::Result<()> {
         let Some(file) = self.folder.read(name)? else {
             return Ok(());
         };
@@ -115,6 +115,7 @@ impl Aside {
         head.reason = why.reason.to_owned();
         head.detail.clone_from(&why.detail);
         head.attempts = head.attempts.saturating_add(why.attempts);
+        head.topic = topic.or(head.topic);
         self.folder.say_anew(name, &head.to_json())
     }
 
@@ -156,17 +157,8 @@ impl Aside {
         &self.epoch
     }
 
-    /// The same of a record of this log that this destination would not take.
-    pub fn head_of(
-        &self,
-        destination: &str,
-        lane: Lane,
-        sequence: Sequence,
-    ) -> io::Result<Option<AsideHead>> {
-        self.head(&self.name(destination, lane, sequence))
-    }
-
-    fn name(&self, destination: &str, lane: Lane, Sequence(sequence): Sequence) -> String {
+    /// Of a record of this log that this destination would not take.
+    pub fn name(&self, destination: &str, lane: Lane, Sequence(sequence): Sequence) -> String {
         let epoch = short(&self.epoch);
         format!("{epoch}-{sequence:020}-{destination}-{lane}")
     }

@@ -11,8 +11,8 @@ use crate::send::window::{Extent, HeldBack, TopicClass};
 use boxbridge_event::{Lane, PersonType, Timestamp};
 
 impl Contact {
-    /// A record was refused, and so much waits from now on and is tried from time to time.
-    pub fn refused(&self, lane: Lane, extent: Extent, why: String) {
+    /// A record was refused on this topic, and so much waits from now on and is tried from time to time.
+    pub fn refused(&self, lane: Lane, extent: Extent, why: String, topic: Option<&str>) {
         let why = self.of_its_own(why);
         let (class, devices) = match extent {
             Extent::Topic(class) => (class, Some(1)),
@@ -32,9 +32,15 @@ impl Contact {
             devices,
             why: String::new(),
             since: Timestamp::now(),
+            refused_at: Timestamp::now(),
+            refused_topic: None,
             records: 1,
         });
         waits.why = why;
+        waits.refused_at = Timestamp::now();
+        if let Some(topic) = topic {
+            waits.refused_topic = Some(topic.to_owned());
+        }
         if devices.is_none() {
             waits.devices = None;
         }
@@ -64,6 +70,8 @@ impl Contact {
             devices: None,
             why,
             since,
+            refused_at: since,
+            refused_topic: None,
             records: 0,
         };
         state.waits.insert(class, waits);

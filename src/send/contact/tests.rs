@@ -83,6 +83,7 @@ fn a_message_names_the_settings_of_its_own_destination() {
         Lane::Urgent,
         all_of(PersonType::Vip),
         "not_authorised: send.kafka.username".to_owned(),
+        None,
     );
 
     let troubles = hq.troubles().join("\n");
@@ -149,7 +150,7 @@ fn a_type_that_is_paused_is_named_with_its_reason_until_it_flows_again() {
         contact.connected(lane);
     }
     let refused = |lane, person_type, why: &str| {
-        contact.refused(lane, all_of(person_type), why.to_owned());
+        contact.refused(lane, all_of(person_type), why.to_owned(), None);
     };
     refused(Lane::Normal, PersonType::Visitor, "not_authorised: no");
     refused(Lane::Urgent, PersonType::Blacklist, "topic_invalid: gone");
@@ -186,7 +187,9 @@ fn what_is_refused_for_now_is_named_from_the_first_refusal_on_until_it_flows() {
     Lane::ALL.iter().for_each(|lane| contact.connected(*lane));
     let vip = TopicClass::new(PersonType::Vip, Timeliness::Live);
     let why = "passing: over quota (live topic vip/gate)".to_owned();
-    contact.refused(Lane::Urgent, Extent::Topic(vip), why);
+    contact.refused(Lane::Urgent, Extent::Topic(vip), why, Some("vip/gate"));
+    let waits = contact.waits(Lane::Urgent);
+    assert_eq!(waits[0].refused_topic.as_deref(), Some("vip/gate"));
     let begin = "mqtt urgent: vip is refused for now on one device: passing: over quota (live topic vip/gate), since 20";
     let troubles = contact.troubles();
     assert!(troubles[0].starts_with(begin), "{troubles:?}");

@@ -12,11 +12,21 @@ pub struct Waits {
     /// The reason, and the other side's words.
     pub why: String,
     pub since: Timestamp,
+    /// When one of them was refused last, and on which topic as far as that is known.
+    pub refused_at: Timestamp,
+    pub refused_topic: Option<String>,
     /// Records that wait at least: of more than a window nobody counts them.
     pub records: usize,
 }
 
 impl Waits {
+    pub(super) fn code(&self) -> &'static str {
+        match self.devices {
+            None => "type_paused",
+            Some(_) => "refused_for_now",
+        }
+    }
+
     pub(super) fn sentence(&self) -> String {
         let Waits {
             class,
@@ -24,6 +34,7 @@ impl Waits {
             why,
             since,
             records,
+            ..
         } = self;
         let person_type = class.person_type;
 

@@ -14,15 +14,32 @@ await row.getByRole("button", { name: "Look" }).click();
 const looked = page.getByRole("article", { name: "One set-aside event" });
 await looked.getByText("The message as it would leave now").waitFor();
 await looked.getByText(HARM).waitFor();
+// The right that is missing is the one for the topic that refused it, not only for the one that it takes when it is sent again.
+const named = await looked.locator("dl code").allTextContents();
+assert.deepEqual(named, ["boxbridge/default/events/vip/north-gate", "boxbridge/default/late/vip/north-gate"]);
+assert.deepEqual((await looked.locator("dt").allTextContents()).slice(0, 2), ["Refused topic", "Sent again, to"]);
+await looked.getByText("Two rights are needed").waitFor();
 assert.equal(await looked.getByRole("link", { name: id }).getAttribute("href"), `#/event/${id}`);
 assert.equal(await page.evaluate(() => window.harmed), undefined);
 await shoot(page, "aside-look");
+
+// From the event to its cure: where it was refused, and the way to send it again.
+await page.goto(`${CONSOLE}/#/event/${id}`);
+await page.locator(".step-set_aside").getByText("boxbridge/default/events/vip/north-gate").waitFor();
+await shoot(page, "event-aside");
+await page.getByRole("link", { name: "Look, send again…" }).click();
+await looked.getByText("Refused topic", { exact: true }).waitFor();
+await page.goto(`${CONSOLE}/#/aside`);
 
 for (const look of [{ width: 360, height: 740, theme: "dark", language: "zh-CN" }, { width: 3840, height: 2160, theme: "dark" }]) {
   const other = await open("#/aside", look);
   await other.getByRole("button", { name: /^(Look|查看)$/ }).first().click();
   await other.locator(".document").waitFor();
   await hasNoSidewaysScroll(other, "aside");
+  // What explains a reason stands beside its label, not under it.
+  const label = await other.locator("td").first().evaluate((cell) => cell.getBoundingClientRect().left + Number.parseFloat(getComputedStyle(cell).gridTemplateColumns) || 0);
+  const lefts = await other.locator("td .small").evaluateAll((all) => all.map((it) => it.getBoundingClientRect().left));
+  assert.ok(lefts.every((left) => left >= label), `${lefts} under ${label}`);
   await shoot(other, "aside-look");
   await other.context().close();
 }

@@ -1,6 +1,6 @@
 //! A device that fell silent stands on top, and among many one is found.
 
-import { assert, done, event, hasNoSidewaysScroll, open, send, shoot } from "../browser.mjs";
+import { INGEST, assert, done, event, hasNoSidewaysScroll, open, send, shoot } from "../browser.mjs";
 
 const MANY = 230;
 await send(event({ device: "cellar" }));
@@ -30,6 +30,13 @@ await page.getByLabel("State").selectOption("silent");
 await first.filter({ hasText: "cellar" }).waitFor();
 await page.getByLabel("Site").fill("elsewhere");
 await page.getByText("No device is known here, or none matches.").waitFor();
+
+// Who sends nothing but what is refused is neither away nor silent.
+await fetch(`${INGEST}/RealTimeEvent`, { method: "POST", body: "{nonsense" });
+await page.getByLabel("Site").fill("");
+await page.getByLabel("State").selectOption("");
+await page.getByLabel("Search").fill("127.0.0.1");
+await page.getByRole("row").filter({ hasText: "sends nothing that is read" }).waitFor();
 
 for (const look of [{ width: 360, height: 740, theme: "dark", language: "zh-CN" }, { width: 3840, height: 2160, theme: "dark" }]) {
   const other = await open("#/devices", look);

@@ -26,7 +26,7 @@ for (const look of [{ width: 360, height: 740, theme: "dark", language: "zh-CN" 
   await other.context().close();
 }
 
-await page.getByLabel("Code").fill("path_unknown");
+await page.getByLabel("Code").selectOption("path_unknown");
 await page.getByRole("button", { name: "Show" }).click();
 await rows.filter({ hasText: "json_invalid" }).waitFor({ state: "detached" });
 await page.getByRole("button", { name: "Hand these in again…" }).click();

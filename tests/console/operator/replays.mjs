@@ -8,6 +8,12 @@ await ask("delivered");
 
 const page = await open("#/replays", { expected: ["status of 404", "status of 400"] });
 await page.getByText("There was none yet.").waitFor();
+// A store is sent nothing again, so it is no choice.
+assert.deepEqual(await page.locator("select[name=destination] option").allTextContents(), ["all", "mqtt"]);
+const from = page.getByLabel("Received from");
+await page.getByRole("button", { name: "Last 10 minutes" }).click();
+const minutes = (Date.now() - new Date(await from.inputValue()).getTime()) / 60_000;
+assert.ok(minutes > 9 && minutes < 15, `${minutes}`);
 await page.getByLabel("At most, events a second").fill("1");
 await page.getByRole("button", { name: "What would it do?" }).click();
 await page.getByText(`mqtt: ${MANY} events.`).waitFor();

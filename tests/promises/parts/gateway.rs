@@ -125,9 +125,16 @@ impl Gateway {
     }
 
     fn wait_ready(&mut self) {
-        let ingest = self.ingest;
+        let mut settings = self.command.get_envs();
+        let is_encrypted =
+            settings.any(|it| it == ("BOXBRIDGE_INGEST__LISTEN".as_ref(), Some("".as_ref())));
+        let (address, path) = match is_encrypted {
+            false => (self.ingest, "/RealTimeEvent"),
+            true => (self.admin, "/readyz"),
+        };
+        let asked = format!("GET {path} HTTP/1.0\r\n\r\n");
         self.child.wait_until("gateway", PATIENCE, || {
-            request(ingest, b"GET /RealTimeEvent HTTP/1.0\r\n\r\n").is_some_and(|a| a.status == 200)
+            request(address, asked.as_bytes()).is_some_and(|a| a.status == 200)
         });
     }
 
@@ -367,7 +374,7 @@ pub fn exchange(mut stream: TcpStream, bytes: &[u8]) -> Option<Answer> {
     answer.inspect(|it| contract::check_answer(bytes, it.status, &it.body))
 }
 
-fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
+pub fn read_answer(stream: &mut impl Read) -> Option<Answer> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 16 * 1024];
     loop {

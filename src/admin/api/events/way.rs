@@ -6,9 +6,10 @@
 use serde_json::Value;
 
 use crate::admin::api::Operator;
-use crate::admin::trace::{Way, WayState};
+use crate::admin::trace::{ADDED_LATER, Way, WayState};
 use crate::gateway::{Ending, Preview};
 use crate::queue::{Record, RecordState, Standing};
+use crate::send::contact::Finding;
 use boxbridge_config::KindName;
 use boxbridge_event::{Event, Timestamp};
 
@@ -27,12 +28,17 @@ pub fn ways(operator: &Operator, record: &Record) -> Vec<Way> {
     .collect()
 }
 
-/// Says of one that was delivered to a bus where it went.
+/// Says of one that was delivered to a bus where it went, and of one that waits where it would go.
 fn with_topic(operator: &Operator, record: &Record, way: Way, preview: Option<&Preview>) -> Way {
-    let (WayState::Delivered, Some(at), Some(preview)) = (way.state, way.at, preview) else {
+    let at = match way.state {
+        WayState::Delivered => way.at,
+        WayState::Waiting => Some(Timestamp::now()),
+        _ => None,
+    };
+    let (Some(at), Some(preview)) = (at, preview) else {
         return way;
     };
-    let was_aside = way.why.is_some();
+    let was_aside = way.state == WayState::Delivered && way.why.is_some();
     let Some(message) = operator
         .documents
         .message_at(record, preview, at, was_aside)
@@ -54,50 +60,38 @@ fn with_topic(operator: &Operator, record: &Record, way: Way, preview: Option<&P
 
 fn way(operator: &Operator, record: &Record, standing: Standing) -> Way {
     let destination = standing.destination;
-    let (state, at, why) = match standing.state {
-        RecordState::NotIts => (
-            WayState::NotIts,
-            None,
-            Some("it was added later".to_owned()),
-        ),
-        RecordState::Waiting => (
-            WayState::Waiting,
-            None,
-            Some(why_it_waits(operator, record, &destination)),
-        ),
-        RecordState::Answered { always_delivered } => {
-            answered(operator, record, &destination, always_delivered)
+    match standing.state {
+        RecordState::NotIts => {
+            let (code, why) = ADDED_LATER;
+            let why = Some((code, why.to_owned()));
+            Way::of(destination, WayState::NotIts, None, why)
         }
-    };
-    Way {
-        destination,
-        state,
-        at,
-        topic: None,
-        late: None,
-        why,
+        RecordState::Waiting => {
+            let Finding { code, message, .. } = why_it_waits(operator, record, &destination);
+            let why = Some((code.as_str(), message));
+            Way::of(destination, WayState::Waiting, None, why)
+        }
+        RecordState::Answered { always_delivered } => {
+            let (lane, sequence) = (record.lane, record.sequence);
+            let aside = Way::set_aside(&operator.aside, &destination, lane, sequence);
+            aside.unwrap_or_else(|| answered(operator, record, destination, always_delivered))
+        }
     }
 }
 
-const TOO_LONG_AGO: &str =
-    "delivered, set aside or expired: which, is remembered for the last 100000 of this process";
+const TOO_LONG_AGO: (&str, &str) = (
+    "too_long_ago",
+    "delivered, set aside or expired: which, is remembered for the last 100000 of this process",
+);
 
 fn answered(
     operator: &Operator,
     record: &Record,
-    destination: &str,
+    destination: String,
     always_delivered: bool,
-) -> (WayState, Option<Timestamp>, Option<String>) {
-    let aside = operator
-        .aside
-        .head_of(destination, record.lane, record.sequence);
-    if let Ok(Some(head)) = aside {
-        let why = format!("{}: {}", head.reason, head.detail);
-        return (WayState::SetAside, Some(head.at), Some(why));
-    }
-
-    let column = operator.timetable.of(&destination.into());
-    match column.of(record.sequence) {
+) -> Way {
+    let column = operator.timetable.of(&destination.as_str().into());
+    let (state, at, why) = match column.of(record.sequence) {
         Some(answered) => {
             let (state, why) = match answered.ending {
                 Ending::Delivered => (WayState::Delivered, None),
@@ -105,26 +99,30 @@ fn answered(
                 Ending::SentAgain => (WayState::Delivered, Some(SENT_AGAIN)),
                 Ending::Expired => (WayState::Expired, None),
             };
-            (state, Some(answered.at), why.map(str::to_owned))
+            (state, Some(answered.at), why)
         }
         None if always_delivered => (WayState::Delivered, None, None),
-        None => (WayState::Answered, None, Some(TOO_LONG_AGO.to_owned())),
-    }
+        None => (WayState::Answered, None, Some(TOO_LONG_AGO)),
+    };
+    let why = why.map(|(code, why): (&str, &str)| (code, why.to_owned()));
+    Way::of(destination, state, at, why)
 }
 
-const DROPPED: &str = "and dropped since: data_dir/audit.jsonl says by whom";
-const SENT_AGAIN: &str = "it had been set aside, and was sent again";
+const DROPPED: (&str, &str) = (
+    "dropped",
+    "and dropped since: data_dir/audit.jsonl says by whom",
+);
+const SENT_AGAIN: (&str, &str) = ("sent_again", "it had been set aside, and was sent again");
 
-fn why_it_waits(operator: &Operator, record: &Record, destination: &str) -> String {
+fn why_it_waits(operator: &Operator, record: &Record, destination: &str) -> Finding {
     let mut contacts = operator.health.contacts().iter();
     let contact = contacts.find(|contact| *contact.destination == *destination);
     let known = contact.and_then(|contact| contact.why_not(record.lane, record.person_type));
 
     let is_bus = destination != boxbridge_config::STORE;
-    known.unwrap_or_else(
-        || match is_bus && operator.documents.awaits_pictures(record) {
-            true => "its pictures are not in the store yet".to_owned(),
-            false => "it is on its way, or behind others".to_owned(),
-        },
-    )
+    let (code, why) = match is_bus && operator.documents.awaits_pictures(record) {
+        true => ("awaits_pictures", "its pictures are not in the store yet"),
+        false => ("under_way", "it is on its way, or behind others"),
+    };
+    known.unwrap_or_else(|| Finding::of(code, why.to_owned()))
 }

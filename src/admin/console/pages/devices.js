@@ -5,7 +5,7 @@
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { get, query } from "../api.js";
 import { Empty, Problem, Table, Text, When, duration, number, useEvery } from "../parts.js";
-import { t, words } from "../words.js";
+import { isKnown, t, words } from "../words.js";
 import { Pages } from "./kept/list.js";
 
 const LOOK_EVERY_MS = 5_000;
@@ -88,12 +88,15 @@ function columns() {
 }
 
 function State({ row }) {
+  // Nobody knows of which device its bodies told: it is neither away nor there.
+  if (row.status === "offline" && !row.last_seen && row.refusals_per_hour > 0) return html`<span class="mark odd">${t("devices.only_refused")}</span>`;
   return html`<span class=${`mark ${STATES[row.status]}`}>${t(`devices.${row.status}`)}</span>
     ${row.status === "silent" && html`<br /><span class="small faint">${t("devices.since")} <${When} at=${row.since} /></span>`}`;
 }
 
 function Name({ row }) {
-  const about = [row.name, row.door, row.type].filter(Boolean).join(", ");
+  const type = isKnown(`devices.type_${row.type}`) ? t(`devices.type_${row.type}`) : row.type;
+  const about = [row.name, row.door, type].filter(Boolean).join(", ");
   return html`<strong><${Text} text=${row.device} longest=${60} /></strong>${about && html`<br /><span class="small faint"><${Text} text=${about} longest=${80} /></span>`}`;
 }
 
@@ -117,8 +120,10 @@ words({
     "devices.seen": "Last seen", "devices.events": "Events/h", "devices.missing": "No picture/h", "devices.refused": "Refused/h",
     "devices.clock": "Clock", "devices.writes": "Odd in its events", "devices.since": "since",
     "devices.ahead": "{time} ahead", "devices.behind": "{time} behind", "devices.right": "right",
+    "devices.type_gate": "gate", "devices.type_door": "door", "devices.type_box": "box", "devices.type_unknown": "unknown type",
+    "devices.type_capture_camera": "capture camera", "devices.type_ipc_static": "fixed camera", "devices.type_ipc_dynamic": "moving camera",
     "devices.of": "{from} to {to} of {total}",
-    "devices.silent": "silent", "devices.offline": "offline", "devices.online": "online",
+    "devices.only_refused": "sends nothing that is read", "devices.silent": "silent", "devices.offline": "offline", "devices.online": "online",
   },
   zh: {
     "devices.search": "搜索", "devices.search_in": "编号、名称、门、盒子、地址", "devices.site": "站点", "devices.state": "状态",
@@ -126,7 +131,9 @@ words({
     "devices.seen": "最后出现", "devices.events": "事件/小时", "devices.missing": "无图/小时", "devices.refused": "拒绝/小时",
     "devices.clock": "时钟", "devices.writes": "事件中的异常", "devices.since": "自",
     "devices.ahead": "快 {time}", "devices.behind": "慢 {time}", "devices.right": "准确",
+    "devices.type_gate": "闸机", "devices.type_door": "门禁", "devices.type_box": "盒子", "devices.type_unknown": "未知类型",
+    "devices.type_capture_camera": "抓拍机", "devices.type_ipc_static": "固定摄像机", "devices.type_ipc_dynamic": "动态摄像机",
     "devices.of": "第 {from} 至 {to} 台，共 {total} 台",
-    "devices.silent": "静默", "devices.offline": "离线", "devices.online": "在线",
+    "devices.only_refused": "所发内容均无法识别", "devices.silent": "静默", "devices.offline": "离线", "devices.online": "在线",
   },
 });

@@ -4,20 +4,21 @@
 
 import { html, useState } from "../vendor/preact.js";
 import { get, post } from "../api.js";
-import { PersonType, Problem, Text, When, bytes, duration, useEvery } from "../parts.js";
+import { PersonType, Problem, Said, Text, bytes, duration, useEvery } from "../parts.js";
 import { t, words } from "../words.js";
 import { Curve } from "./health/curve.js";
 import { Destinations } from "./health/destinations.js";
-import { bound, counted, over, perSecond, quantile, rate, since, useLooks } from "./health/measures.js";
+import { Finding } from "./health/finding.js";
+import { Lately } from "./health/lately.js";
+import { bound, counted, lastLooks, over, perSecond, quantile, rate, since } from "./health/measures.js";
 
 /// The minute under way grows while one looks.
 const HISTORY_EVERY_MS = 5_000;
 /// After that a box hangs up.
 const PATIENCE_SECONDS = 0.5;
-const MOMENT = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/;
 
 export function Health({ status, reachable }) {
-  const looks = useLooks(status);
+  const looks = lastLooks();
   const { value } = useEvery(HISTORY_EVERY_MS, () => get("/api/status/history"));
   if (!status) return html`<h1>${t("app.health")}</h1>`;
 
@@ -42,18 +43,13 @@ function Unreachable() {
 }
 
 function Readiness({ status }) {
-  const { ready, reasons } = status;
+  const { ready, reasons, findings, lately } = status;
   const kind = !ready ? "bad" : reasons.length ? "odd" : "good";
   return html`<div class=${`verdict ${kind}`} role="status">
     <strong>${t(`health.verdict_${kind}`)}</strong>
-    ${reasons.length > 0 && html`<ul>${reasons.map((reason) => html`<li key=${reason}><${Reason} text=${reason} /></li>`)}</ul>`}
+    ${reasons.length > 0 && html`<ul>${findings.map((finding) => html`<li key=${finding.message}><${Finding} finding=${finding} /></li>`)}</ul>`}
+    <${Lately} lately=${lately} />
   </div>`;
-}
-
-/// The gateway's own words, their times as the reader's clock has them.
-function Reason({ text }) {
-  const parts = text.split(MOMENT);
-  return parts.map((part, place) => (place % 2 ? html`<${When} at=${part} />` : html`<${Text} text=${part} longest=${1_000} />`));
 }
 
 function Incoming({ looks, minutes }) {
@@ -127,6 +123,7 @@ function Disk({ queue, minutes }) {
       <dt>${t("health.disk_free")}</dt><dd>${bytes(queue.free_bytes)}</dd>
       <dt>${t("health.disk_kept")}</dt><dd>${bytes(queue.kept_bytes)}</dd>
     </dl>
+    ${queue.waiting_bytes > 0 && html`<p class="small faint">${t("health.disk_segments")}</p>`}
   </article>`;
 }
 
@@ -157,7 +154,7 @@ function inWords({ generation, changed }) {
 words({
   en: {
     "health.destinations": "Destinations", "health.settings": "Settings",
-    "health.verdict_good": "Ready. Nothing is wrong.",
+    "health.verdict_good": "Ready. Nothing is wrong now.",
     "health.verdict_odd": "Ready, and boxes are answered. Look at this:",
     "health.verdict_bad": "Not ready: boxes may be refused.",
     "health.unreachable": "The gateway does not answer. What stands below is what it said last; this page asks again by itself.",
@@ -166,7 +163,8 @@ words({
     "health.answers": "Answers to boxes",
     "health.answers_curve": "The slowest hundredth of the answers of each minute in the last hour; {now} in the last one",
     "health.late": "Over 500 ms", "health.late_none": "none", "health.late_some": "{n} in the last minute",
-    "health.disk": "Disk", "health.disk_closed": "The queue is not open yet.", "health.disk_waits": "wait for delivery",
+    "health.disk": "Disk", "health.disk_closed": "The queue is not open yet.", "health.disk_waits": "of the disk are held for what waits",
+    "health.disk_segments": "Events lie in files of up to 64 MiB: one that waits holds its whole file.",
     "health.disk_curve": "What waited in the last hour; {now} now",
     "health.disk_full_in": "Full in", "health.disk_full": "it is full", "health.disk_not_filling": "it does not fill", "health.disk_free": "Free",
     "health.disk_kept": "Kept to replay",
@@ -177,7 +175,7 @@ words({
   },
   zh: {
     "health.destinations": "目的地", "health.settings": "设置",
-    "health.verdict_good": "就绪，一切正常。",
+    "health.verdict_good": "就绪，当前一切正常。",
     "health.verdict_odd": "就绪，盒子能得到应答。请注意：",
     "health.verdict_bad": "未就绪：盒子可能被拒绝。",
     "health.unreachable": "网关没有响应。下面是它最后报告的内容；本页会自动重试。",
@@ -186,7 +184,8 @@ words({
     "health.answers": "对盒子的应答",
     "health.answers_curve": "最近一小时每分钟最慢的百分之一应答；最近一分钟 {now}",
     "health.late": "超过 500 毫秒", "health.late_none": "无", "health.late_some": "最近一分钟 {n} 个",
-    "health.disk": "磁盘", "health.disk_closed": "队列尚未打开。", "health.disk_waits": "等待投递",
+    "health.disk": "磁盘", "health.disk_closed": "队列尚未打开。", "health.disk_waits": "磁盘空间被等待的事件占用",
+    "health.disk_segments": "事件存放在最大 64 MiB 的文件中：只要有一个在等待，整个文件都会保留。",
     "health.disk_curve": "最近一小时等待的数据；现在 {now}",
     "health.disk_full_in": "写满还需", "health.disk_full": "已满", "health.disk_not_filling": "没有增长", "health.disk_free": "可用",
     "health.disk_kept": "为重放保留",

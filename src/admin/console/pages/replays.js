@@ -11,10 +11,13 @@ import { OtherJob } from "./orders.js";
 
 const LOOK_EVERY_MS = 1_000;
 const HOUR_MS = 3_600_000;
+const LAST = [["last_10_minutes", HOUR_MS / 6], ["last_hour", HOUR_MS], ["last_day", 24 * HOUR_MS]];
 
 export function Replays({ status }) {
   const { value, error, again } = useEvery(LOOK_EVERY_MS, () => get("/api/replays"));
-  const destinations = [...new Set((status?.lanes ?? []).map((lane) => lane.destination))];
+  // A store has its pictures, and is sent none again.
+  const buses = (status?.lanes ?? []).filter((lane) => lane.kind !== "store");
+  const destinations = [...new Set(buses.map((lane) => lane.destination))];
 
   return html`<section>
     <h1>${t("app.replays")}</h1>
@@ -30,8 +33,13 @@ export function Replays({ status }) {
 /// What it would do, and then whether it shall.
 function Ask({ destinations, reach, onBegun }) {
   const [{ wanted, plan, error, busy }, setState] = useState({});
-  const [hourAgo] = useState(() => local(new Date(Date.now() - HOUR_MS)));
+  const [hourAgo] = useState(() => ago(HOUR_MS));
   const members = fields(destinations, hourAgo);
+  const since = (event, milliseconds) => {
+    const { from, to } = event.currentTarget.closest("form").elements;
+    [from.value, to.value] = [ago(milliseconds), ""];
+    setState({});
+  };
   const count = async (event) => {
     event.preventDefault();
     const wanted = filled(event.currentTarget, members);
@@ -47,6 +55,9 @@ function Ask({ destinations, reach, onBegun }) {
 
   return html`<article class="card">
     <form class="bar" onSubmit=${count} onInput=${() => setState({})}>
+      <div class="chips" role="group" aria-label=${t("replays.last")}>
+        ${LAST.map(([name, milliseconds]) => html`<button type="button" class="chip" key=${name} onClick=${(event) => since(event, milliseconds)}>${t(`replays.${name}`)}</button>`)}
+      </div>
       ${members.map((field) => html`<${Field} key=${field.name} field=${field} />`)}
       <button type="submit" class="primary" disabled=${busy}>${t("replays.count")}</button>
     </form>
@@ -66,6 +77,8 @@ function fields(destinations, hourAgo) {
     { name: "rate", title: t("replays.rate"), kind: "number" },
   ];
 }
+
+const ago = (milliseconds) => local(new Date(Date.now() - milliseconds));
 
 /// As a field for a time takes it.
 function local(moment) {
@@ -144,6 +157,7 @@ words({
     "replays.about": "Sends again what was received in a range of time: with the same id and revision, for the record, behind everything live. No door opens by it, and nothing rings.",
     "replays.list": "Replays", "replays.none": "There was none yet.", "replays.reach": "The queue reaches back to",
     "replays.empty": "The queue is empty: there is nothing to replay.",
+    "replays.last": "Received within", "replays.last_10_minutes": "Last 10 minutes", "replays.last_hour": "Last hour", "replays.last_day": "Last day",
     "replays.from": "Received from", "replays.to": "Before (now, if empty)", "replays.destination": "To", "replays.person": "Person",
     "replays.device": "Device", "replays.rate": "At most, events a second", "replays.count": "What would it do?",
     "replays.between": "Received between", "replays.so_many": "{destination}: {n} events.",
@@ -158,6 +172,7 @@ words({
     "replays.about": "重新发送某一时间段内接收的事件：编号与版本不变，仅供记录，排在所有实时事件之后。不会开门，也不会报警。",
     "replays.list": "重放记录", "replays.none": "还没有重放。", "replays.reach": "队列最早可回溯到",
     "replays.empty": "队列为空，没有可重放的事件。",
+    "replays.last": "接收时间", "replays.last_10_minutes": "最近 10 分钟", "replays.last_hour": "最近一小时", "replays.last_day": "最近一天",
     "replays.from": "接收自", "replays.to": "之前（留空为现在）", "replays.destination": "目的地", "replays.person": "人员",
     "replays.device": "设备", "replays.rate": "每秒最多事件数", "replays.count": "会发生什么？",
     "replays.between": "接收时间介于", "replays.so_many": "{destination}：{n} 个事件。",

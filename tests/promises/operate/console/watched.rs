@@ -31,6 +31,7 @@ fn what_a_broker_refuses_is_in_words_and_resumed_and_an_outage_is_seen_to_come_a
                 let broken = format!("{settings}\n[send.kafka]\nbrokrs = \"127.0.0.1:9\"\n");
                 std::fs::write(&file, broken).unwrap();
             }
+            "ready" => return gateway.ready(),
             "gateway down" => gateway.kill(),
             "gateway up" => {
                 std::fs::write(&file, &settings).unwrap();
@@ -40,6 +41,11 @@ fn what_a_broker_refuses_is_in_words_and_resumed_and_an_outage_is_seen_to_come_a
         }
         Value::Null
     });
+}
+
+#[test]
+fn a_rate_is_right_whatever_page_was_open_before() {
+    browse("operator/rates.mjs", gateway(&[]), nothing);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::parts::gateway::Gateway;
 
 mod canaries;
 mod pipes;
+mod private;
 mod refusals;
 mod secrets;
 mod settings;

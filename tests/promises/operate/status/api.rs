@@ -49,7 +49,9 @@ fn the_status_is_json_that_says_nothing_of_a_person() {
     let expected = [
         "answers",
         "events",
+        "findings",
         "lanes",
+        "lately",
         "notes",
         "person_types",
         "pictures",

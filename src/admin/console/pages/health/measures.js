@@ -2,23 +2,23 @@
 //!
 //! Promises: what is not known is a dash, never NaN; a gateway that has started again begins anew. Deliberately draws nothing.
 
-import { useRef } from "../../vendor/preact.js";
 import { duration, number } from "../../parts.js";
 import { t, words } from "../../words.js";
 
 const MINUTE_MS = 60_000;
 const NOTHING = "–";
 
-/// The looks of the last minute, the oldest first.
-export function useLooks(status) {
-  const looks = useRef([]);
-  if (status && looks.current.at(-1)?.status !== status) {
-    const now = performance.now();
-    const isRecent = (look) => now - look.at <= MINUTE_MS && !hasRestarted(look.status, status);
-    looks.current = [...looks.current.filter(isRecent), { at: now, status }];
-  }
-  return looks.current;
+let looks = [];
+
+/// Notes what the gateway has said just now: whatever page is open, so that a page that opens later knows the last minute.
+export function noteLook(status) {
+  const now = performance.now();
+  const isRecent = (look) => now - look.at <= MINUTE_MS && !hasRestarted(look.status, status);
+  looks = [...looks.filter(isRecent), { at: now, status }];
 }
+
+/// The looks of the last minute, the oldest first.
+export const lastLooks = () => looks;
 
 function hasRestarted(before, now) {
   return counted(now.answers.seconds) < counted(before.answers.seconds);

@@ -18,7 +18,7 @@ export function Filter({ fields, onApply }) {
     onApply(filled(event.currentTarget, fields));
   };
   const clear = (event) => {
-    event.currentTarget.form.reset();
+    for (const { name } of fields) event.currentTarget.form.elements[name].value = "";
     onApply({});
   };
 
@@ -37,7 +37,7 @@ export function Field({ field }) {
     ${kind === "choice"
       ? html`<select name=${name}>
           <option value="">${t("filter.all")}</option>
-          ${options.map(([word, text]) => html`<option key=${word} value=${word}>${text}</option>`)}
+          ${options.map(([word, text]) => html`<option key=${word} value=${word} selected=${word === value}>${text}</option>`)}
         </select>`
       : html`<input name=${name} defaultValue=${value} required=${field.required} ...${INPUTS[kind]} />`}
   </label>`;

@@ -15,10 +15,11 @@ const PAGE = 50;
 
 /// A kind of kept things: its `path`, `list` the member with the entries, `job`, `fields` of its filter, `columns`, `orders(filter)`, `Look`,
 /// and `one` the title of a single one.
-export function Kept({ kind }) {
-  const [filter, setFilter] = useState({});
+/// `given` by the address: members of the filter, and the `id` of one to look at.
+export function Kept({ kind, status, given: { id = null, ...members } }) {
+  const [filter, setFilter] = useState(members);
   const [places, setPlaces] = useState([undefined]);
-  const [chosen, setChosen] = useState(null);
+  const [chosen, setChosen] = useState(id);
 
   const path = query(kind.path, { ...filter, limit: PAGE, after: places.at(-1) });
   const { value: found, error, again } = useEvery(LOOK_EVERY_MS, () => get(path), [path]);
@@ -33,7 +34,7 @@ export function Kept({ kind }) {
 
   return html`
     <${Jobs} kind=${kind.job} onEnd=${again} />
-    <${Filter} fields=${kind.fields} onApply=${narrow} />
+    <${Filter} fields=${kind.fields.map((field) => ({ ...field, value: members[field.name] }))} onApply=${narrow} />
     <div class="bar">
       <span>${found && t("kept.in_all", { n: number(found.kept[kind.list]), bytes: bytes(found.kept.bytes) })}</span>
       <span class="buttons push"><${Orders} orders=${kind.orders(filter)} disabled=${!found?.kept[kind.list]} onDone=${done} /></span>
@@ -41,7 +42,7 @@ export function Kept({ kind }) {
     <${Problem} error=${error} />
     <div class=${chosen ? "kept beside" : "kept"}>
       <${Entries} kind=${kind} found=${found} chosen=${chosen} onChoose=${setChosen} />
-      ${chosen && html`<${Looked} key=${chosen} kind=${kind} id=${chosen} onDone=${done} onClose=${() => setChosen(null)} />`}
+      ${chosen && html`<${Looked} key=${chosen} kind=${kind} id=${chosen} status=${status} onDone=${done} onClose=${() => setChosen(null)} />`}
     </div>
     <${Pages} number=${places.length} next=${found?.next} onBack=${() => setPlaces(places.slice(0, -1))} onNext=${() => setPlaces([...places, found.next])} />
   `;
@@ -59,7 +60,7 @@ function Entries({ kind, found, chosen, onChoose }) {
 }
 
 /// One of them, whole.
-function Looked({ kind, id, onDone, onClose }) {
+function Looked({ kind, id, status, onDone, onClose }) {
   const [{ entry, error }, setState] = useState({});
   const heading = useRef(null);
   useEffect(() => {
@@ -74,8 +75,8 @@ function Looked({ kind, id, onDone, onClose }) {
       <button type="button" class="quiet push" onClick=${onClose}>${t("orders.close")}</button>
     </div>
     <${Problem} error=${error} />
-    ${entry && html`<${kind.Look} entry=${entry} />
-      <div class="buttons"><${Orders} orders=${kind.orders({ id })} onDone=${onDone} /></div>`}
+    ${entry && html`<div class="buttons"><${Orders} orders=${kind.orders({ id })} onDone=${onDone} /></div>
+      <${kind.Look} entry=${entry} status=${status} />`}
   </article>`;
 }
 

@@ -1,4 +1,4 @@
-//! What hangs on the wall: the newest events, and the alarms that nobody has acknowledged.
+//! What hangs on the wall: the newest events.
 //!
 //! Promises: bounded, however many events come: a card holds the few words that it shows, and old cards go. An event that comes again
 //! (a stream that broke, a newer revision) takes its own place. Deliberately draws nothing, and keeps no document.
@@ -7,10 +7,6 @@ import { cut } from "../../parts.js";
 
 /// More than a wall of screens shows.
 export const CARDS_MAX = 200;
-/// Alarms held on top; of more, the newest, and how many others.
-const HELD_MAX = 24;
-/// Acknowledged ones that a browser remembers, for its next visit.
-const ACKNOWLEDGED_MAX = 500;
 /// Devices and sites to choose from.
 export const PLACES_MAX = 1_000;
 /// How much of a name is kept.
@@ -32,9 +28,10 @@ export function card(event) {
     device: text(device.id),
     door: text(device.name),
     site: text(origin.site),
-    at: event.received_at,
-    occurred: event.occurred_at,
-    actBefore: event.act_before,
+    received: Date.parse(event.received_at),
+    // What comes later says when somebody stood there.
+    at: isLate(event) ? event.occurred_at : event.received_at,
+    actBefore: event.act_before ? Date.parse(event.act_before) : null,
     isLate: isLate(event),
     face: picture("face") ?? picture("scene") ?? picture("infrared"),
     registered: picture("registered"),
@@ -47,41 +44,21 @@ function isLate(event) {
 }
 
 export class Wall {
-  /// `acknowledged`: the alarms that this browser remembers. `filter`: what it showed last.
-  constructor(acknowledged, filter) {
+  /// `filter`: what this browser showed last.
+  constructor(filter) {
     this.cards = new Map();
-    this.held = new Map();
-    this.acknowledged = new Set(acknowledged);
     this.devices = new Set();
     this.sites = new Set();
     this.filter = { types: [], device: "", site: "", ...filter };
     this.isPaused = false;
     this.missed = 0;
-    this.letGo = 0;
   }
 
-  /// Takes an event in. Whether it is an alarm that nobody has seen here.
-  take(event) {
-    const taken = card(event);
+  take(taken) {
     this.notePlace(taken.device, taken.site);
-    const isNews = this.hold(taken);
-    if (this.isShown(taken)) {
-      if (this.isPaused) this.missed += this.cards.has(taken.id) ? 0 : 1;
-      else this.hang(taken);
-    }
-    return isNews;
-  }
-
-  /// An alarm goes on top whatever is filtered or paused, until somebody acknowledges it.
-  hold(taken) {
-    if (taken.type !== "blacklist" || taken.isLate || this.acknowledged.has(name(taken))) return false;
-    const isNews = !this.held.has(name(taken));
-    this.held.set(name(taken), taken);
-    if (this.held.size > HELD_MAX) {
-      this.held.delete(this.held.keys().next().value);
-      this.letGo += 1;
-    }
-    return isNews;
+    if (!this.isShown(taken)) return;
+    if (this.isPaused) this.missed += this.cards.has(taken.id) ? 0 : 1;
+    else this.hang(taken);
   }
 
   hang(taken) {
@@ -99,13 +76,6 @@ export class Wall {
     return (!filter.types.length || filter.types.includes(type)) && (!filter.device || filter.device === device) && (!filter.site || filter.site === site);
   }
 
-  acknowledge(taken) {
-    this.held.delete(name(taken));
-    if (!this.held.size) this.letGo = 0;
-    this.acknowledged.add(name(taken));
-    if (this.acknowledged.size > ACKNOWLEDGED_MAX) this.acknowledged.delete(this.acknowledged.values().next().value);
-  }
-
   /// Takes down what the filter does not mean.
   prune() {
     for (const [id, taken] of this.cards) if (!this.isShown(taken)) this.cards.delete(id);
@@ -116,19 +86,14 @@ export class Wall {
   fill(events) {
     const all = new Map(events.map(card).map((taken) => [taken.id, taken]));
     for (const [id, taken] of this.cards) all.set(id, taken);
-    const inOrder = [...all.values()].sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
+    const inOrder = [...all.values()].sort((one, other) => one.received - other.received);
     this.cards.clear();
     for (const taken of inOrder) if (this.isShown(taken)) this.hang(taken);
   }
 
-  /// Newest first, without those that are held on top.
-  shown() {
-    return [...this.cards.values()].filter((card) => !this.held.has(name(card))).reverse();
-  }
-
   /// Newest first.
-  alarms() {
-    return [...this.held.values()].reverse();
+  shown() {
+    return [...this.cards.values()].reverse();
   }
 
   notePlace(device, site) {
@@ -139,6 +104,6 @@ export class Wall {
 }
 
 /// A match that comes again with another revision is news.
-function name({ id, revision }) {
+export function name({ id, revision }) {
   return `${id} ${revision}`;
 }

@@ -6,12 +6,19 @@
 import { useEffect, useRef, useState } from "../../vendor/preact.js";
 import { gatewayTime, get, query, stream } from "../../api.js";
 import { keep, kept } from "../../words.js";
+import { Alarms } from "./alarms.js";
+import { lookBack } from "./missed.js";
 import { Sound } from "./sound.js";
-import { CARDS_MAX, PLACES_MAX, Wall } from "./wall.js";
+import { CARDS_MAX, PLACES_MAX, Wall, card } from "./wall.js";
 
 /// Between two drawings.
 const DRAW_MS = 200;
+/// Between two attempts to ask for what was missed.
+const AGAIN_MS = 2_000;
+/// Between two times at which it is written down how far this browser has seen everything.
+const NOTE_MS = 5_000;
 const ACKNOWLEDGED = "boxbridge.acknowledged";
+const SINCE = "boxbridge.seen-since";
 const FILTER = "boxbridge.live-filter";
 
 export class Watch {
@@ -20,12 +27,14 @@ export class Watch {
     this.sound = new Sound(() => this.changed());
     this.close = null;
     this.forget();
+    window.addEventListener("storage", ({ key }) => key === ACKNOWLEDGED && this.adopt());
   }
 
   /// Takes every face down, as one does who is logged out.
   forget() {
     this.stop();
-    this.wall = new Wall(parsed(ACKNOWLEDGED, []), parsed(FILTER, {}));
+    this.wall = new Wall(parsed(FILTER, {}));
+    this.alarms = new Alarms(parsed(ACKNOWLEDGED, []), parsed(SINCE, null));
     this.state = "asking";
     this.error = null;
     this.changed();
@@ -33,14 +42,20 @@ export class Watch {
 
   start() {
     this.stop();
+    this.alarms.begin(gatewayTime());
     const said = (state, error = null) => {
       Object.assign(this, { state, error });
-      // What came while nobody listened, or hangs there by a filter of an earlier visit.
-      if (state === "open" && !this.wall.isPaused) this.refill();
-      if (state === "open") this.findPlaces();
+      if (state === "open") this.opened();
       this.changed();
     };
     this.close = stream("/api/events/live", (event) => this.take(event), said);
+  }
+
+  /// What came while nobody listened, or hangs there by a filter of an earlier visit.
+  opened() {
+    this.catchUp();
+    if (!this.wall.isPaused) this.refill();
+    this.findPlaces();
   }
 
   get isListening() {
@@ -50,17 +65,83 @@ export class Watch {
   stop() {
     this.close?.();
     this.close = null;
+    this.looking = null;
+    // What comes from now on is not heard.
+    this.isBehind = true;
   }
 
   take(event) {
-    const isNews = this.wall.take(event);
-    if (isNews && Date.parse(event.act_before) >= gatewayTime()) this.sound.ring();
+    const taken = card(event);
+    this.wall.take(taken);
+    this.hold(taken);
+    this.note();
     this.changed();
   }
 
+  /// Rings where it is news that one may still act on.
+  hold(taken) {
+    const now = gatewayTime();
+    const isNews = this.alarms.take(taken, now);
+    if (isNews && taken.actBefore >= now) this.sound.ring();
+  }
+
+  /// Asks for the alarms that came while nobody listened, until they are here.
+  async catchUp() {
+    const mine = (this.looking = {});
+    const isOver = () => mine !== this.looking;
+    const take = (event) => isOver() || this.hold(card(event));
+    this.isBehind = true;
+
+    while (!isOver()) {
+      try {
+        const cut = await lookBack(this.alarms, take);
+        if (isOver()) return;
+        if (cut !== null) this.alarms.cut(cut);
+        Object.assign(this, { isBehind: false, missing: null });
+        break;
+      } catch (error) {
+        if (isOver()) return;
+        this.missing = error;
+        this.changed();
+        await new Promise((again) => setTimeout(again, AGAIN_MS));
+      }
+    }
+    this.note();
+    this.changed();
+  }
+
+  /// Writes down, now and then, how far this browser has seen everything.
+  note() {
+    if (this.isBehind) return;
+    this.alarms.advance();
+    if (Math.abs(Date.now() - (this.noted ?? 0)) < NOTE_MS) return;
+    this.noted = Date.now();
+    keep(SINCE, JSON.stringify(this.alarms.since));
+  }
+
   acknowledge(cards) {
-    for (const card of cards) this.wall.acknowledge(card);
-    keep(ACKNOWLEDGED, JSON.stringify([...this.wall.acknowledged]));
+    this.alarms.acknowledge(cards);
+    this.keepAcknowledged();
+    // Of too many the next ones.
+    if (this.alarms.size === 0 && this.alarms.cutBefore !== null) {
+      this.alarms.cutBefore = null;
+      this.catchUp();
+    }
+  }
+
+  takeBack() {
+    this.alarms.takeBack();
+    this.keepAcknowledged();
+  }
+
+  keepAcknowledged() {
+    keep(ACKNOWLEDGED, JSON.stringify([...this.alarms.acknowledged]));
+    this.changed();
+  }
+
+  /// Somebody acknowledged in another window.
+  adopt() {
+    this.alarms.adopt(parsed(ACKNOWLEDGED, []));
     this.changed();
   }
 
@@ -101,6 +182,11 @@ export class Watch {
     const { devices } = await get(query("/api/devices", { limit: PLACES_MAX })).catch(() => ({ devices: [] }));
     for (const { device, site } of devices) wall.notePlace(device, site);
     this.changed();
+  }
+
+  /// Newest first, without those that are held on top.
+  faces() {
+    return this.wall.shown().filter((each) => !this.alarms.has(each));
   }
 
   changed() {
