@@ -13,7 +13,7 @@ mod replays;
 mod resend;
 mod timetable;
 
-pub use accept::{Gateway, Resubmit, Resubmitted, Workers};
+pub use accept::{Gateway, Holder, Holders, Resubmit, Resubmitted, Workers};
 pub use ages::Ages;
 pub use count::{Counter, ReceivedCounts};
 pub use deliver::{

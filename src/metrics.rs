@@ -60,6 +60,50 @@ impl Outcome {
     }
 }
 
+/// Why a box was answered from the disk, where Kafka and the store should have the event before, as `reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FromDisk {
+    /// It was under way for as long as its box may wait.
+    Late,
+    /// There is no connection.
+    Down,
+    /// Kafka, or the store, refuses events of this type at the moment.
+    Paused,
+    /// Kafka refused it for good.
+    SetAside,
+    /// The store refused a picture for good.
+    Missing,
+    /// A rule of the config ended it.
+    Expired,
+}
+
+impl FromDisk {
+    pub const ALL: [FromDisk; 6] = [
+        FromDisk::Late,
+        FromDisk::Down,
+        FromDisk::Paused,
+        FromDisk::SetAside,
+        FromDisk::Missing,
+        FromDisk::Expired,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FromDisk::Late => "late",
+            FromDisk::Down => "down",
+            FromDisk::Paused => "paused",
+            FromDisk::SetAside => "set_aside",
+            FromDisk::Missing => "missing",
+            FromDisk::Expired => "expired",
+        }
+    }
+
+    /// Whether the same event may well be there when it comes again.
+    pub const fn passes(self) -> bool {
+        matches!(self, FromDisk::Late | FromDisk::Down | FromDisk::Paused)
+    }
+}
+
 /// The states in which a picture is taken out of an event; the others are found when it is sent.
 const TAKEN: [PictureState; 4] = [
     PictureState::Ok,
@@ -151,6 +195,11 @@ pub fn answered(outcome: Outcome, took: Duration) {
 pub fn answered_late(count: u64) {
     counter!(ANSWERED_LATE).increment(count);
     COUNTS.answered_late.add(count);
+}
+
+pub fn answered_from_disk(reason: FromDisk) {
+    counter!(FROM_DISK, "reason" => reason.as_str()).increment(1);
+    COUNTS.add_from_disk(reason);
 }
 
 pub fn body(bytes: usize) {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::history::{History, Minute};
 use super::snapshot::Snapshot;
-use crate::gateway::{Consumed, Devices};
+use crate::gateway::{Consumed, Devices, Holders};
 use crate::metrics;
 use crate::queue::{Queue, Status, SubscriptionStatus};
 use crate::send::contact::{Contact, Finding};
@@ -34,6 +34,8 @@ pub struct Health {
     pub metrics: PrometheusHandle,
     /// Empty until the queue is open.
     parts: OnceLock<Parts>,
+    /// Empty where the disk alone has to have an event.
+    holders: OnceLock<Arc<Holders>>,
     /// One look at a time: the numbers that are copied and those that are shown are of the same moment, however many scrape.
     looking: Mutex<()>,
     history: History,
@@ -63,6 +65,7 @@ impl Health {
             phase: AtomicU8::new(Phase::Starting as u8),
             metrics,
             parts: OnceLock::new(),
+            holders: OnceLock::new(),
             looking: Mutex::new(()),
             history: History::default(),
         })
@@ -88,6 +91,11 @@ impl Health {
                 refused: None,
             }),
         });
+    }
+
+    /// Boxes are answered once these have their events.
+    pub fn answered_by(&self, holders: &Arc<Holders>) {
+        let _ = self.holders.set(Arc::clone(holders));
     }
 
     /// Other settings hold now.
@@ -152,6 +160,8 @@ impl Health {
         findings.extend(outages.map(|outage| Finding::of("queue_outage", outage)));
         let contacts = self.contacts().iter();
         findings.extend(contacts.flat_map(|contact| contact.findings()));
+        let from_disk = self.holders().and_then(Holders::trouble);
+        findings.extend(from_disk.map(|why| Finding::of("answered_from_disk", why)));
         findings.extend(queue.iter().flat_map(|queue| replaying(queue)));
 
         let silence = self.devices().and_then(Devices::silence);
@@ -213,8 +223,9 @@ impl Health {
         self.metrics.render()
     }
 
-    /// To be called every few seconds: what is remembered of the last hour is taken down when its time has come.
+    /// To be called every few seconds: what is remembered of the last hour is taken down when its time has come, and what is over is said.
     pub fn remember(&self) {
+        self.holders().into_iter().for_each(Holders::look);
         self.history.look(|| self.snapshot());
     }
 
@@ -255,6 +266,10 @@ impl Health {
 
     fn devices(&self) -> Option<&Devices> {
         self.parts.get().map(|parts| &*parts.devices)
+    }
+
+    fn holders(&self) -> Option<&Holders> {
+        self.holders.get().map(|holders| &**holders)
     }
 
     pub(super) fn contacts(&self) -> &[Arc<Contact>] {

@@ -56,6 +56,9 @@ pub struct Answers {
     pub sync_seconds: Buckets,
     /// Events answered 503 and committed all the same.
     pub late: u64,
+    /// Events answered from the disk, since Kafka and the store did not have them in time, by reason.
+    #[serde(default)]
+    pub from_disk: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -235,6 +238,7 @@ impl Answers {
             seconds: COUNTS.answers.read(),
             sync_seconds: COUNTS.syncs.read(),
             late: COUNTS.answered_late.get(),
+            from_disk: COUNTS.answered_from_disk(),
         }
     }
 }

@@ -20,6 +20,7 @@ use boxbridge_config::{Config, Kind, Routes};
 use boxbridge_event::Timestamp;
 
 mod announcements;
+mod answered_from;
 mod deliveries;
 mod discovery;
 mod out_of_kafka;
@@ -28,6 +29,7 @@ mod second_word;
 mod threads;
 mod told;
 
+pub(super) use answered_from::holders;
 pub(super) use deliveries::{Common, Delivered, Deliveries};
 pub(super) use threads::LaneThreads;
 pub use told::keep_delivering;
@@ -93,7 +95,7 @@ impl Maker {
                 Some(Client::Store(Arc::new(store)))
             }
             Kind::Kafka(of_kafka) => {
-                let kafka = kafka(config, of_kafka, &settings.routes);
+                let kafka = kafka(config, settings, of_kafka);
                 Some(Client::Kafka(Arc::new(kafka)))
             }
             Kind::Mqtt(of_mqtt) => {
@@ -135,15 +137,24 @@ pub fn mqtt(
         instance: instance.to_owned(),
         started,
     };
-    Ok(Some(Mqtt::new(settings, broker, &config.send, identity)?))
+    let mqtt = Mqtt::new(settings, broker, &config.send, identity)?;
+    Ok(Some(match config.queue.answer_from {
+        Some(_) => mqtt.replaceable(),
+        None => mqtt,
+    }))
 }
 
-pub fn kafka(config: &Config, settings: &boxbridge_config::Kafka, routes: &Routes) -> Kafka {
-    Kafka::new(
-        settings.clone(),
-        kafka_topics(config, routes),
-        kafka::Limits::of(&config.send),
-    )
+pub fn kafka(
+    config: &Config,
+    destination: &boxbridge_config::Destination,
+    settings: &boxbridge_config::Kafka,
+) -> Kafka {
+    let topics = kafka_topics(config, &destination.routes);
+    let kafka = Kafka::new(settings.clone(), topics, kafka::Limits::of(&config.send));
+    match config.queue.answer_from.as_ref() == Some(&destination.name) {
+        true => kafka.answering_boxes(),
+        false => kafka,
+    }
 }
 
 /// The topics that the routes can name in advance.

@@ -6,13 +6,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::App;
 use super::data_dir::{self, DataDir};
-use super::destinations::{Common, Delivered, Deliveries, LaneThreads, Made, Maker, picture_store};
+use super::destinations::{
+    self, Common, Delivered, Deliveries, LaneThreads, Made, Maker, picture_store,
+};
 use super::embedded_broker::{self, EmbeddedBroker};
 use super::listen::{self, LinksListener, Shares};
 use super::reload::{self, Reload};
@@ -21,7 +24,7 @@ use super::stop::Running;
 use super::tasks::Tasks;
 use super::upkeep::Upkeep;
 use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase, Watchers};
-use crate::gateway::{Counter, Documents, Gateway, Resend, Resubmit, Workers};
+use crate::gateway::{Counter, Documents, Gateway, Holders, Resend, Resubmit, Workers};
 use crate::ingest::{Listener, Service};
 use crate::links::Links;
 use crate::links::album::Album;
@@ -56,7 +59,7 @@ impl App {
         match start.everything(held, &mut running).await {
             Ok(started) => Ok(start.app(started, running)),
             Err(error) => {
-                running.stop().await;
+                running.stop(Duration::ZERO).await;
                 Err(error)
             }
         }
@@ -93,8 +96,7 @@ impl Start {
         embedded_broker::take_up(config, &disk, &queue)?;
         embedded_broker::note_crash(config, &disk, &queue);
         let data = DataDir::open(config, disk, queue.clone()).await?;
-        running.received = Some(Arc::clone(&data.received));
-        running.devices = Some(Arc::clone(&data.devices));
+        running.data = Some(data.clone());
         metrics::limits(config);
 
         running.embedded = embedded_broker::start(config, self.shares.embedded, &data.disk)?;
@@ -107,11 +109,14 @@ impl Start {
         let links_address = links_listener.address;
 
         // From here on nothing fails.
-        let pictures = (&locations, &links, links_address);
+        let pictures = (&locations, &links);
         let destinations = self.deliver(made, pictures, &data, (threads, &album), running);
+        let holders = destinations::holders(config, &destinations, &data);
+        self.show(&data, &destinations, holders.as_ref(), links_address);
         let lines = destinations.iter().map(|to| Arc::clone(&to.line));
         let resend = Resend::new(Arc::clone(&data.aside), lines.collect());
-        let (gateway, boxes) = self.accept(boxes, locations.clone(), &data, running);
+        let gateway = self.gateway(locations.clone(), &data, holders);
+        let boxes = self.accept(boxes, &gateway, running);
         let resubmit = Resubmit {
             gateway: Arc::clone(&gateway),
             service: Arc::clone(&boxes),
@@ -212,11 +217,11 @@ impl Start {
         }
     }
 
-    /// Starts the delivery loops, and from then on health shows how they fare. By the lines set-aside events are sent again.
+    /// Starts the delivery loops. By their lines set-aside events are sent again.
     fn deliver(
         &self,
         made: Vec<Made<'_>>,
-        (locations, links, links_address): (&PictureLocations, &Arc<Links>, Option<SocketAddr>),
+        (locations, links): (&PictureLocations, &Arc<Links>),
         data: &DataDir,
         (threads, album): (LaneThreads, &Arc<Album>),
         running: &mut Running,
@@ -243,6 +248,17 @@ impl Start {
             embedded.look_after(&data.queue, &running.deliveries);
         }
 
+        destinations
+    }
+
+    /// Health shows from now on how they fare.
+    fn show(
+        &self,
+        data: &DataDir,
+        destinations: &[Delivered],
+        holders: Option<&Arc<Holders>>,
+        links_address: Option<SocketAddr>,
+    ) {
         self.health.opened(
             data.queue.clone(),
             destinations.iter().flat_map(Delivered::contacts).collect(),
@@ -254,20 +270,20 @@ impl Start {
             Arc::clone(&data.devices),
             listen::links::notes(&self.config, links_address),
         );
-        destinations
+        holders
+            .into_iter()
+            .for_each(|holders| self.health.answered_by(holders));
     }
 
     /// Boxes are answered from now on, and bodies in quarantine can be handed in again.
     fn accept(
         &self,
         boxes: Listener,
-        locations: PictureLocations,
-        data: &DataDir,
+        gateway: &Arc<Gateway>,
         running: &Running,
-    ) -> (Arc<Gateway>, Arc<Service<Gateway>>) {
-        let gateway = Arc::new(self.gateway(locations, data));
+    ) -> Arc<Service<Gateway>> {
         let service = Service::new(
-            Arc::clone(&gateway),
+            Arc::clone(gateway),
             self.config.ingest.clone(),
             running.commits.clone(),
             running.leaving.clone(),
@@ -279,10 +295,15 @@ impl Start {
             Arc::clone(&service),
             &running.ingest,
         );
-        (gateway, service)
+        service
     }
 
-    fn gateway(&self, locations: PictureLocations, data: &DataDir) -> Gateway {
+    fn gateway(
+        &self,
+        locations: PictureLocations,
+        data: &DataDir,
+        holders: Option<Arc<Holders>>,
+    ) -> Arc<Gateway> {
         let router = Router::new(
             &self.config.routes,
             locations,
@@ -291,7 +312,7 @@ impl Start {
         );
         let health = Arc::clone(&self.health);
 
-        Gateway {
+        Arc::new(Gateway {
             config: Current::new(Arc::clone(&self.config)),
             queue: data.queue.clone(),
             quarantine: Arc::clone(&data.quarantine),
@@ -300,8 +321,9 @@ impl Start {
             devices: Arc::clone(&data.devices),
             parsers: Workers::of_this_machine(),
             quarantine_workers: Workers::of_the_disk(),
+            holders,
             is_serving: Arc::new(move || health.causes().is_empty()),
-        }
+        })
     }
 
     fn keep_up(&self, data: DataDir, tasks: &Tasks) {

@@ -1,7 +1,8 @@
 //! How the gateway stops: in the reverse of the order in which it starts.
 //!
 //! Promises: every accepted event is on disk afterwards, all ports are free, and the queue's directory is. The same stop ends a start that
-//! failed, however far it had come. Deliberately waits for no broker: what waits is delivered after the next start.
+//! failed, however far it had come. Deliberately waits for no broker, unless the settings say for how long (`drain`): what waits is delivered
+//! after the next start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,17 +12,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::App;
+use super::data_dir::DataDir;
 use super::destinations::LaneThreads;
 use super::embedded_broker::EmbeddedBroker;
 use super::tasks::Tasks;
 use super::upkeep;
 use crate::admin::Phase;
-use crate::gateway::{Devices, ReceivedCounts};
 use crate::ingest;
 use crate::queue::Queue;
 use crate::send::store::Store;
 
-/// From the end of `drain_delay` to the exit; the queue's last sync fits in the rest of the ten seconds that are promised.
+mod drain;
+
+/// From the end of `drain_delay`, or of a drain, to the exit; the queue's last sync fits in the rest of the ten seconds that are promised.
 const DRAIN: Duration = Duration::from_secs(7);
 /// For an answer to be written whose event is on disk, and for a last look at health and metrics.
 const LAST_WORDS: Duration = Duration::from_millis(50);
@@ -31,8 +34,7 @@ const LAST_WORDS: Duration = Duration::from_millis(50);
 pub(super) struct Running {
     pub admin: Tasks,
     pub queue: Option<Queue>,
-    pub received: Option<Arc<ReceivedCounts>>,
-    pub devices: Option<Arc<Devices>>,
+    pub data: Option<DataDir>,
     pub embedded: Option<EmbeddedBroker>,
     /// What they have written may not be synced yet.
     pub stores: Vec<Arc<Store>>,
@@ -46,29 +48,32 @@ pub(super) struct Running {
 }
 
 impl App {
-    /// Not ready, `drain_delay` more of accepting, then a stop.
+    /// Not ready, `drain_delay` more of accepting, up to `drain_limit` more of delivering, then a stop.
     pub async fn stop(self) {
         self.health.enter(Phase::Draining);
         self.running.leaving.cancel();
-        let drain_delay = self.reload.config().ingest.drain_delay;
-        tokio::time::sleep(drain_delay).await;
+        let config = self.reload.config();
+        tokio::time::sleep(config.ingest.drain_delay).await;
 
-        self.running.stop().await;
+        self.running.stop(config.queue.drain_limit).await;
     }
 }
 
 impl Running {
-    pub async fn stop(self) {
-        let deadline = Instant::now() + DRAIN;
+    /// For up to `drain_limit` what waits is still delivered.
+    pub async fn stop(self, drain_limit: Duration) {
+        let mut deadline = Instant::now() + DRAIN;
         self.stop_accepting(deadline).await;
+        if let Some(data) = self.data.as_ref().filter(|_| !drain_limit.is_zero()) {
+            drain::drain(data, drain_limit).await;
+            deadline = Instant::now() + DRAIN;
+        }
         self.deliveries.end(deadline).await;
         self.sync_pictures(deadline).await;
 
-        if let Some(received) = &self.received {
-            upkeep::save(received).await;
-        }
-        if let Some(devices) = &self.devices {
-            upkeep::keep(devices).await;
+        if let Some(data) = &self.data {
+            upkeep::save(&data.received).await;
+            upkeep::keep(&data.devices).await;
         }
         if let Some(queue) = &self.queue {
             queue.shutdown().await;

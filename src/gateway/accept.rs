@@ -19,13 +19,17 @@ use boxbridge_config::{Config, Current};
 use boxbridge_event::{Act, Code, Event, Feed, Receipt, Refusal, Reply, Revision, Source};
 
 mod array;
+mod confirm;
+mod holders;
 mod parse;
 mod resubmit;
 mod workers;
 
+pub use holders::{Holder, Holders};
 pub use resubmit::{Resubmit, Resubmitted};
 pub use workers::Workers;
 
+use holders::OnDisk;
 use parse::{Parsed, ParsedEvent, Parser, Part};
 
 /// The gateway as the boxes' side of the process sees it.
@@ -40,8 +44,16 @@ pub struct Gateway {
     pub parsers: Arc<Workers>,
     /// They write bodies into quarantine.
     pub quarantine_workers: Arc<Workers>,
+    /// Who has to have an event before its box is answered; `None` = the disk alone has to.
+    pub holders: Option<Arc<Holders>>,
     /// Whether boxes should come here at all: not while starting or draining.
     pub is_serving: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// An event that is on disk, and its receipt, which is given once those have it who have to.
+struct Taken {
+    receipt: Receipt,
+    on_disk: OnDisk,
 }
 
 impl Accept for Gateway {
@@ -52,9 +64,14 @@ impl Accept for Gateway {
         body: Body,
         memory: BodyMemory,
     ) -> Result<Reply, Refusal> {
+        let patience = self.patience();
         let parser = Parser::new(self, &source, &memory, body.may_be_short());
         match parser.parse(Part::Whole(body.bytes)).await? {
-            Parsed::Event(event) => Ok(Reply::One(self.append(&source, event).await?)),
+            Parsed::Event(event) => {
+                let Taken { receipt, on_disk } = self.append(&source, event).await?;
+                self.confirm(source.feed, &[on_disk], patience).await?;
+                Ok(Reply::One(receipt))
+            }
             // What is rare is kept out of the task that every body is moved with.
             Parsed::Array(elements) => Box::pin(self.array(&source, elements, &parser)).await,
             Parsed::Refused(refusal, body) => Box::pin(self.refuse(source, body, refusal)).await,
@@ -118,8 +135,8 @@ impl Gateway {
         self.router.replace(router);
     }
 
-    /// Makes an event durable.
-    async fn append(&self, source: &Source, parsed: Box<ParsedEvent>) -> Result<Receipt, Refusal> {
+    /// Makes an event durable, on this disk.
+    async fn append(&self, source: &Source, parsed: Box<ParsedEvent>) -> Result<Taken, Refusal> {
         let ParsedEvent {
             normalized,
             echo,
@@ -130,6 +147,7 @@ impl Gateway {
         self.devices.sent(source, &entry.event);
         let (feed, event_id, person_type) =
             (entry.event.feed, entry.event.id, entry.event.person_type);
+        let (lane, has_pictures) = (entry.lane, !entry.pictures.is_empty());
 
         let appended = self.queue.append(entry).await.map_err(refusal)?;
         let is_duplicate = matches!(appended, Appended::Duplicate(_));
@@ -142,10 +160,28 @@ impl Gateway {
             }
         }
 
-        Ok(Receipt {
-            event_id,
-            is_duplicate,
-            document: echo,
+        Ok(Taken {
+            receipt: Receipt {
+                event_id,
+                is_duplicate,
+                document: echo,
+            },
+            on_disk: match appended {
+                Appended::Stored(sequence) => OnDisk {
+                    sequence,
+                    lane,
+                    person_type,
+                    has_pictures,
+                    is_repeated: false,
+                },
+                Appended::Duplicate(original) => OnDisk {
+                    sequence: original.sequence,
+                    lane: original.lane,
+                    person_type,
+                    has_pictures: original.has_pictures,
+                    is_repeated: true,
+                },
+            },
         })
     }
 

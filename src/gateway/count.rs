@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::ingest::Ended;
 use crate::metrics::{self, Outcome};
-use boxbridge_event::{Feed, PersonType};
+use boxbridge_event::{Code, Feed, PersonType};
 
 mod received;
 
@@ -42,6 +42,8 @@ impl Counter {
     /// A request, or an element of an array, ended without an event.
     pub fn ended(&self, feed: &'static str, ended: Ended) {
         match ended {
+            // Its event is on disk, and was counted when it was appended.
+            Ended::Refused(code @ Code::NotConfirmed) => metrics::refusal(code),
             Ended::Refused(code) => {
                 metrics::event(feed, Outcome::Refused);
                 metrics::refusal(code);

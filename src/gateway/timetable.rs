@@ -1,12 +1,14 @@
-//! When the newest records got their answer, by destination: for who asks what became of one event.
+//! When the newest records got their answer, by destination: for who asks what became of one event, or waits for it.
 //!
-//! Promises: exact for the last [`RECORDS`] of each destination. An answer costs its loop one short lock that hardly anybody else wants.
+//! Promises: exact for the last [`RECORDS`] of each destination. An answer costs its loop one short lock that hardly anybody else wants, and
+//! wakes those alone who wait for this record.
 //! Deliberately forgets everything with the process: whether a record was answered is the queue's to know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use boxbridge_event::{Outcome, Sequence, Timestamp};
 
@@ -17,7 +19,12 @@ const RECORDS: usize = 100_000;
 pub struct Timetable(Mutex<BTreeMap<Arc<str>, Arc<Column>>>);
 
 /// The answers of one destination.
-pub struct Column(Mutex<Slots>);
+#[derive(Default)]
+pub struct Column {
+    slots: Mutex<Slots>,
+    /// Who waits for the ending of a record, by its sequence.
+    awaited: Mutex<HashMap<u64, Vec<oneshot::Sender<Ending>>>>,
+}
 
 /// A record stands at its sequence modulo [`RECORDS`]. Two lists of numbers: the kernel gives zeros only where one is touched.
 struct Slots {
@@ -51,12 +58,12 @@ impl Timetable {
     }
 }
 
-impl Default for Column {
-    fn default() -> Column {
-        Column(Mutex::new(Slots {
+impl Default for Slots {
+    fn default() -> Slots {
+        Slots {
             sequences: vec![0; RECORDS],
             answers: vec![0; RECORDS],
-        }))
+        }
     }
 }
 
@@ -68,6 +75,26 @@ impl Column {
             ending: Ending::of(outcome),
         };
         self.put(sequence, answered, |known| known < sequence.0);
+
+        let waiting = self.awaited.lock().remove(&sequence.0);
+        for tell in waiting.into_iter().flatten() {
+            // Who gave up waiting hears nothing.
+            let _ = tell.send(answered.ending);
+        }
+    }
+
+    /// How a record ends, once it does. Who drops this is forgotten.
+    pub async fn ending(&self, sequence: Sequence) -> Ending {
+        let mut awaited = Awaited::new(self, sequence);
+        // Asked behind it: what is noted meanwhile is heard.
+        if let Some(answered) = self.of(sequence) {
+            return answered.ending;
+        }
+
+        match (&mut awaited.told).await {
+            Ok(ending) => ending,
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// A record that was set aside was sent again, and delivered.
@@ -80,7 +107,7 @@ impl Column {
     }
 
     fn put(&self, sequence: Sequence, answered: Answered, may_replace: impl Fn(u64) -> bool) {
-        let mut slots = self.0.lock();
+        let mut slots = self.slots.lock();
         let Slots { sequences, answers } = &mut *slots;
 
         let place = place(sequence);
@@ -93,11 +120,44 @@ impl Column {
 
     /// `None` for one that was not answered in this process, or too long ago.
     pub fn of(&self, sequence: Sequence) -> Option<Answered> {
-        let slots = self.0.lock();
+        let slots = self.slots.lock();
         let place = place(sequence);
         let is_it = slots.sequences.get(place) == Some(&sequence.0) && sequence.0 > 0;
         let answer = slots.answers.get(place).filter(|_| is_it)?;
         Some(Answered::unpacked(*answer))
+    }
+}
+
+/// Somebody waits for the ending of a record.
+struct Awaited<'a> {
+    column: &'a Column,
+    sequence: u64,
+    told: oneshot::Receiver<Ending>,
+}
+
+impl Awaited<'_> {
+    fn new(column: &Column, sequence: Sequence) -> Awaited<'_> {
+        let (tell, told) = oneshot::channel();
+        let mut awaited = column.awaited.lock();
+        awaited.entry(sequence.0).or_default().push(tell);
+        Awaited {
+            column,
+            sequence: sequence.0,
+            told,
+        }
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.told.close();
+        let mut awaited = self.column.awaited.lock();
+        if let Some(waiting) = awaited.get_mut(&self.sequence) {
+            waiting.retain(|tell| !tell.is_closed());
+            if waiting.is_empty() {
+                awaited.remove(&self.sequence);
+            }
+        }
     }
 }
 
@@ -155,6 +215,20 @@ mod tests {
             let known = column.of(Sequence(sequence));
             assert_eq!(known.is_some(), is_known, "{sequence}");
         }
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_record_hears_of_it_alone_and_nobody_is_remembered_for_ever() {
+        let column = Column::default();
+        let (first, second) = tokio::join!(column.ending(Sequence(1)), async {
+            let given_up =
+                tokio::time::timeout(std::time::Duration::ZERO, column.ending(Sequence(2)));
+            assert!(given_up.await.is_err());
+            column.note(Sequence(1), Outcome::SetAside);
+            column.ending(Sequence(1)).await
+        });
+        assert_eq!((first, second), (Ending::SetAside, Ending::SetAside));
+        assert!(column.awaited.lock().is_empty());
     }
 
     #[test]

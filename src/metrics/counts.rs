@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::histogram::{Buckets, Histogram};
-use super::{ANSWER_EDGES, LAG_EDGES, Outcome, SYNC_EDGES, TAKEN};
+use super::{ANSWER_EDGES, FromDisk, LAG_EDGES, Outcome, SYNC_EDGES, TAKEN};
 use boxbridge_event::{Code, Lane, PersonType, PictureState};
 
 pub static COUNTS: Counts = Counts::new();
@@ -22,6 +22,7 @@ pub struct Counts {
     pub status_reports: Count,
     refusals: [AtomicU64; Code::ALL.len()],
     pub answered_late: Count,
+    from_disk: [AtomicU64; FromDisk::ALL.len()],
     pictures: [AtomicU64; PictureState::ALL.len()],
     pub pictures_saved_bytes: Count,
     pub answers: Histogram,
@@ -50,6 +51,7 @@ impl Counts {
             status_reports: Count(AtomicU64::new(0)),
             refusals: [const { AtomicU64::new(0) }; Code::ALL.len()],
             answered_late: Count(AtomicU64::new(0)),
+            from_disk: [const { AtomicU64::new(0) }; FromDisk::ALL.len()],
             pictures: [const { AtomicU64::new(0) }; PictureState::ALL.len()],
             pictures_saved_bytes: Count(AtomicU64::new(0)),
             answers: Histogram::new(ANSWER_EDGES),
@@ -89,6 +91,18 @@ impl Counts {
         let counted = Code::ALL.iter().zip(&self.refusals);
         let counted =
             counted.map(|(code, count)| (code.as_str().to_owned(), count.load(Ordering::Relaxed)));
+        counted.filter(|(_, count)| *count > 0).collect()
+    }
+
+    pub fn add_from_disk(&self, reason: FromDisk) {
+        add(&self.from_disk, reason as usize, 1);
+    }
+
+    /// Those that occurred.
+    pub fn answered_from_disk(&self) -> BTreeMap<String, u64> {
+        let counted = FromDisk::ALL.iter().zip(&self.from_disk);
+        let counted = counted
+            .map(|(reason, count)| (reason.as_str().to_owned(), count.load(Ordering::Relaxed)));
         counted.filter(|(_, count)| *count > 0).collect()
     }
 

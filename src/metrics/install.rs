@@ -7,7 +7,7 @@ use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::names::*;
-use super::{Outcome, STATUS, TAKEN, events};
+use super::{FromDisk, Outcome, STATUS, TAKEN, events};
 use boxbridge_event::{Code, Feed, PersonType, PictureKind, Timestamp, WarningCode};
 
 /// The recorder of this process, with every name described and every label value at zero. Once per process.
@@ -71,6 +71,9 @@ fn create_outcomes() {
 fn create_codes() {
     for code in Code::ALL {
         counter!(REFUSALS, "code" => code.as_str()).absolute(0);
+    }
+    for reason in FromDisk::ALL {
+        counter!(FROM_DISK, "reason" => reason.as_str()).absolute(0);
     }
     for code in WarningCode::ALL {
         counter!(WARNINGS, "code" => code.as_str()).absolute(0);

@@ -36,6 +36,8 @@ names! {
     histogram ANSWER = "boxbridge_ingest_answer_seconds";
     /// Events that were committed after their box had been answered 503.
     counter ANSWERED_LATE = "boxbridge_ingest_answered_late_total";
+    /// Events that boxes were answered for from the disk, since Kafka and the store did not have them in time; by reason.
+    counter FROM_DISK = "boxbridge_ingest_answered_from_disk_total";
     /// Size of request bodies.
     histogram BODY = "boxbridge_ingest_body_bytes";
     /// Connections open at the boxes' port.

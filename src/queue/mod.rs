@@ -198,7 +198,7 @@ mod opening;
 mod settings;
 mod status;
 
-pub use append::{AppendError, Appended, Entry, ON_FULL};
+pub use append::{AppendError, Appended, Entry, ON_FULL, Original};
 pub use follow::{Cursor, Onward, ROTTEN, RecordState, Selection, Standing, Tally, Verdicts};
 pub use handle::{Queue, ReplayReport, ReplayState, ReplayTo, SendAgain, Survey};
 pub use inspect::{Page, Search};

@@ -220,6 +220,12 @@ impl Contact {
         are_up(&self.lanes.lock())
     }
 
+    /// Whether this lane has failed and not come back. One that connects for the first time has not.
+    pub fn is_down(&self, lane: Lane) -> bool {
+        let lanes = self.lanes.lock();
+        matches!(lanes.of(lane).condition, Condition::Down { .. })
+    }
+
     /// Why a record of this type waits in this lane, as far as it is known here.
     pub fn why_not(&self, lane: Lane, person_type: PersonType) -> Option<Finding> {
         let lanes = self.lanes.lock();

@@ -70,6 +70,10 @@ struct Shared {
     largest_batch: LargestBatch,
     /// How many look-ups may run at once: each is a client of its own, with threads.
     lookups: Arc<Semaphore>,
+    /// Boxes are answered once it has their events.
+    answers_boxes: bool,
+    /// That one broker alone has them was said.
+    is_said: AtomicBool,
     /// The brokers refuse us, whatever the record: one at a time, until one is taken.
     is_refused: ByLane<AtomicBool>,
     /// How long brokers may be silent.
@@ -79,6 +83,8 @@ struct Shared {
 /// How many topics are remembered, whatever sites the boxes name; those beyond it are looked up again and again.
 const NAMES_MAX: usize = 1_000;
 const LOOKUPS_MAX: usize = 4;
+/// A box waits: within so long events of the same moment meet in one batch, as they do in one sync of the log.
+const LINGER_MAX: Duration = Duration::from_millis(2);
 /// One for each person type, and two.
 const WINDOWS: usize = 8;
 /// How long connecting may take in all, and one question to the brokers.
@@ -90,6 +96,15 @@ impl Kafka {
         Kafka {
             shared: Arc::new(Shared::new(config, topics, limits)),
         }
+    }
+
+    /// Boxes are answered once it has their events: no batch waits for long, and topics that need one broker alone are said.
+    pub fn answering_boxes(mut self) -> Kafka {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.answers_boxes = true;
+            shared.config.linger = shared.config.linger.min(LINGER_MAX);
+        }
+        self
     }
 
     /// In the place of another: a look-up that the other has begun goes on, and counts.
@@ -108,6 +123,9 @@ impl Kafka {
         let mut found = topics::look_up(&self.shared, names, Missing::Report).await?;
 
         let beside = found.topics.remove_entry(beside);
+        found.on_one_broker.retain(|topic| {
+            self.shared.answers_boxes && beside.as_ref().is_none_or(|(beside, _)| beside != topic)
+        });
         let produce = probe::produce(&self.shared, &found.topics).await;
         Ok(Probe::of(found, beside, produce))
     }
@@ -130,6 +148,7 @@ impl Destination for Kafka {
         let shared = Arc::clone(&self.shared);
         let found = topics::look_up(&shared, shared.names(), shared.missing()).await?;
         shared.largest_batch.fit(found.topics.values());
+        shared.say_on_one_broker(&found.on_one_broker);
 
         // librdkafka reads certificates and starts its threads before it comes back.
         let start = move || Session::start(shared, lane, found.topics);
@@ -154,6 +173,8 @@ impl Shared {
             limits,
             names: Mutex::new(topics),
             unfit: Mutex::default(),
+            answers_boxes: false,
+            is_said: AtomicBool::new(false),
             largest_batch: LargestBatch::new(),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
             is_refused: ByLane::default(),
@@ -169,6 +190,17 @@ impl Shared {
         self.is_refused
             .of(lane)
             .store(is_refused, Ordering::Relaxed);
+    }
+
+    /// Once: what they acknowledge may end with one disk.
+    fn say_on_one_broker(&self, topics: &[String]) {
+        let is_news = self.answers_boxes && !topics.is_empty();
+        if is_news && !self.is_said.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                topics = topics.join(", "),
+                "boxes are answered from topics with min.insync.replicas 1: one broker alone may have an event"
+            );
+        }
     }
 
     fn missing(&self) -> Missing {

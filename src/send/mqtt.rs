@@ -43,7 +43,7 @@ use ledger::Ledger;
 use namesake::Namesake;
 use race::Addresses;
 use session::Terms;
-use status::{Greeting, Status};
+use status::{Greeting, Presence, Status};
 
 /// How long a goodbye may take: a stop waits for it.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -70,6 +70,8 @@ pub struct Mqtt {
     identity: GatewayIdentity,
     window: u16,
     stall_timeout: Duration,
+    /// What an orderly stop says of the gateway.
+    at_a_stop: Presence,
     greeting: Greeting,
     /// One client id for each lane.
     namesakes: ByLane<Arc<Namesake>>,
@@ -97,6 +99,7 @@ impl Mqtt {
             addresses: Arc::new(Addresses::of(&broker)),
             window,
             stall_timeout: limits.stall_timeout,
+            at_a_stop: Presence::Offline,
             greeting: Greeting::of(&identity.destination),
             namesakes: ByLane::new(|lane| Arc::new(namesake(lane))),
             patience: ByLane::new(patience),
@@ -107,6 +110,14 @@ impl Mqtt {
         };
         mqtt.tls()?;
         Ok(mqtt)
+    }
+
+    /// Of a gateway that others replace: after an orderly stop its status is gone, and nobody misses it.
+    pub fn replaceable(self) -> Mqtt {
+        Mqtt {
+            at_a_stop: Presence::Gone,
+            ..self
+        }
     }
 
     /// Reached at these addresses, whatever its name resolves to.
@@ -149,6 +160,7 @@ impl Mqtt {
             learned_size: Arc::clone(&self.learned_size),
             window: self.window,
             stall_timeout: self.stall_timeout,
+            at_a_stop: self.at_a_stop,
         }
     }
 
@@ -211,6 +223,7 @@ impl Mqtt {
             patience: Arc::clone(self.patience.of(lane)),
             learned_size: Arc::clone(&self.learned_size),
             namesake: Arc::clone(self.namesakes.of(lane)),
+            at_a_stop: self.at_a_stop,
             destination: Arc::clone(&self.identity.destination),
             broker: dial::url(&self.broker),
         }

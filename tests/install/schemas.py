@@ -12,6 +12,8 @@ import zipfile
 RELEASES = ["1.27.0", "1.37.0"]  # the oldest that the chart is for, and the newest
 KINDS = {
     "configmap-v1": "core.v1.ConfigMap",
+    "deployment-apps-v1": "apps.v1.Deployment",
+    "horizontalpodautoscaler-autoscaling-v2": "autoscaling.v2.HorizontalPodAutoscaler",
     "pod-v1": "core.v1.Pod",
     "service-v1": "core.v1.Service",
     "serviceaccount-v1": "core.v1.ServiceAccount",

@@ -73,7 +73,7 @@
 {{- $problems = append $problems "send.store.links.url is empty: people could not open the links to pictures in events; give the address by which they reach them, for example send.store.links.url=https://gate.example.com/pictures, or say send.store.links.mode=off" -}}
 {{- end -}}
 {{- end -}}
-{{- if and (eq $opener "gateway") (gt (int .Values.replicas) 1) -}}
+{{- if and (eq $opener "gateway") (or (gt (int .Values.replicas) 1) (include "boxbridge.scales" .)) -}}
 {{- if hasPrefix "file:" .Values.send.store.url -}}
 {{- $problems = append $problems "send.store.links.mode=gateway: each replica shows only the pictures on its own volume, and the Service asks any: send.store.url=s3://BUCKET, or say send.store.links.mode=off" -}}
 {{- else if not $links.secret_file -}}
@@ -104,10 +104,11 @@
 {{- end -}}
 {{- with .Values.terminationGracePeriodSeconds -}}
 {{- if le (int .) (include "boxbridge.drain" $ | int) -}}
-{{- $problems = append $problems (printf "terminationGracePeriodSeconds=%d: must be over %s, ingest.drain_delay and the 10 s that the program takes after it" (int .) (include "boxbridge.drain" $)) -}}
+{{- $problems = append $problems (printf "terminationGracePeriodSeconds=%d: must be over %s, ingest.drain_delay, queue.drain_limit and the 10 s that the program takes after them" (int .) (include "boxbridge.drain" $)) -}}
 {{- end -}}
 {{- end -}}
-{{- $problems = concat $problems (include "boxbridge.cluster" . | trim | splitList "\n" | compact) -}}
+{{- $problems = concat $problems (include "boxbridge.clusterProblems" . | trim | splitList "\n" | compact) -}}
+{{- $problems = concat $problems (include "boxbridge.installed" . | trim | splitList "\n" | compact) -}}
 {{- if $problems -}}
 {{- fail (printf "\n\n  %s\n" (join "\n  " $problems)) -}}
 {{- end -}}

@@ -1,30 +1,44 @@
-{{/* What this release may not change any more: a StatefulSet and its volumes are made once. Refused before Helm has changed the ConfigMap and
-the Services and then fails half-way. One problem a line; none where there is no cluster to look into (helm template). */}}
-{{- define "boxbridge.cluster" -}}
-{{- $name := include "boxbridge.fullname" . -}}
-{{- $volume := include "boxbridge.volume" . | int64 -}}
-{{- $isSaid := false -}}
-{{- range (lookup "apps/v1" "StatefulSet" .Release.Namespace "").items -}}
-{{- $labels := .metadata.labels | default dict -}}
-{{- if and (eq "gateway" (get $labels "app.kubernetes.io/component")) (eq $.Release.Name (get $labels "app.kubernetes.io/instance")) -}}
-{{- $had := include "boxbridge.bytes" (list "the volume" (first .spec.volumeClaimTemplates).spec.resources.requests.storage) | int64 -}}
-{{- if ne .metadata.name $name }}
-this release runs as {{ .metadata.name }}: as {{ $name }} it would begin with empty volumes and leave behind what waits in data-{{ .metadata.name }}-*; put nameOverride and fullnameOverride back
-{{- else if ne (toJson .spec.selector.matchLabels) (include "boxbridge.selector" $ | fromYaml | toJson) }}
-nameOverride cannot change after the install: the Services would find no pod; put it back
-{{- else if ne $had $volume -}}
-{{- $isSaid = true }}
-the volumes were made with {{ include "boxbridge.quantity" $had }}, and a StatefulSet does not let that become {{ include "boxbridge.quantity" $volume }}: go by "Resizing" in the chart's README, or give persistence.size={{ include "boxbridge.quantity" $had }}
+{{/* What `mode: cluster` makes of the settings, and what it refuses: a pod may go at any time, with its disk. */}}
+
+{{/* "true" where a HorizontalPodAutoscaler says how many there are. */}}
+{{- define "boxbridge.scales" -}}
+{{- if and (eq .Values.mode "cluster") .Values.autoscaling.enabled -}}true{{- end -}}
+{{- end -}}
+
+{{/* Where nothing else is said, boxes are answered once Kafka and the bucket have their event, and every MQTT broker is fed from Kafka. */}}
+{{- define "boxbridge.setForCluster" -}}
+{{- $holder := default "kafka" .queue.answer_from -}}
+{{- $_ := set .queue "answer_from" $holder -}}
+{{- range $name, $destination := .send -}}
+{{- if and (kindIs "map" $destination) (eq "mqtt" (default $name $destination.kind)) $destination.url (not $destination.from) -}}
+{{- $_ := set $destination "from" $holder -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{/* Left by an uninstall or by more replicas. */}}
-{{- range ternary 0 (int .Values.replicas) $isSaid | until -}}
-{{- $claim := printf "data-%s-%d" $name . -}}
-{{- with (lookup "v1" "PersistentVolumeClaim" $.Release.Namespace $claim).spec -}}
-{{- $has := include "boxbridge.bytes" (list $claim .resources.requests.storage) | int64 -}}
-{{- if lt $has $volume }}
-the volume {{ $claim }} is there already, with {{ include "boxbridge.quantity" $has }}: make it {{ include "boxbridge.quantity" $volume }} first ("Resizing" in the chart's README), or give persistence.size={{ include "boxbridge.quantity" $has }}
+
+{{/* One problem a line. */}}
+{{- define "boxbridge.clusterProblems" -}}
+{{- if eq .Values.mode "cluster" -}}
+{{- $holder := default "kafka" .Values.queue.answer_from -}}
+{{- $kafka := get .Values.send $holder | default dict -}}
+{{- if eq $holder "disk" }}
+mode=cluster: queue.answer_from=disk answers from a disk that goes with the pod: leave it out, or say mode=edge
+{{- else if not (and (kindIs "map" $kafka) (eq "kafka" (default $holder $kafka.kind)) $kafka.brokers) }}
+mode=cluster: send.{{ $holder }}.brokers is empty: a box is answered once Kafka has its event, for example send.{{ $holder }}.brokers=kafka-1:9092,kafka-2:9092,kafka-3:9092
+{{- else if and (eq 1 (int (default -1 $kafka.replication))) (not .Values.acceptOneCopy) }}
+mode=cluster: send.{{ $holder }}.replication=1: an event that was answered is gone with one node of Kafka; 3, or leave it to the brokers, or say acceptOneCopy=true
+{{- end -}}
+{{- range $name, $destination := .Values.send -}}
+{{- if and (kindIs "map" $destination) (eq "store" (default $name $destination.kind)) (hasPrefix "file:" $destination.url) }}
+mode=cluster: send.{{ $name }}.url={{ $destination.url }} lies on a disk that goes with the pod: send.{{ $name }}.url=s3://BUCKET/PREFIX
+{{- end -}}
+{{- end -}}
+{{- if .Values.autoscaling.enabled -}}
+{{- if lt (int .Values.autoscaling.maxReplicas) (int .Values.replicas) }}
+autoscaling.maxReplicas={{ .Values.autoscaling.maxReplicas }} is under replicas={{ .Values.replicas }}, the least there are: more, or say autoscaling.enabled=false
+{{- end -}}
+{{- if not (dig "requests" "cpu" "" .Values.resources) }}
+autoscaling.cpu is a share of resources.requests.cpu, which is not given: for example resources.requests.cpu=1, or say autoscaling.enabled=false
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -22,6 +22,7 @@
 {{- define "boxbridge.config" -}}
 {{- $config := pick .Values "site" "log" "ingest" "admin" "normalize" "queue" "route" "send" | deepCopy -}}
 {{- $_ := set $config "data_dir" (include "boxbridge.dataDir" .) -}}
+{{- if eq .Values.mode "cluster" -}}{{- include "boxbridge.setForCluster" $config -}}{{- end -}}
 {{- range splitList " " (include "boxbridge.referable" .) -}}
 {{- $path := splitList "." . -}}
 {{- $section := get (get $config (index $path 0)) (index $path 1) -}}
@@ -44,10 +45,13 @@
 
 {{/* What only a start takes (x-reload in values.schema.json): a change of it rolls the pods. All else a running gateway takes itself. */}}
 {{- define "boxbridge.takenAtStart" -}}
+{{- $settings := pick .Values "queue" "send" | deepCopy -}}
+{{- if eq .Values.mode "cluster" -}}{{- include "boxbridge.setForCluster" $settings -}}{{- end -}}
 {{- $start := dict "site" .Values.site "log" (dig "format" "" (default dict .Values.log)) "queue" .Values.queue.max_bytes -}}
+{{- with $settings.queue.answer_from -}}{{- $_ := set $start "answer_from" . -}}{{- end -}}
 {{- $_ := set $start "ports" (list .Values.ingest.listen .Values.admin.listen (dig "connections_max" "" .Values.ingest)) -}}
 {{- $_ := set $start "links" (list .Values.send.store.links.mode .Values.send.store.links.listen) -}}
-{{- range $name, $destination := .Values.send -}}
+{{- range $name, $destination := $settings.send -}}
 {{- if kindIs "map" $destination -}}
 {{- $kind := default $name $destination.kind -}}
 {{- $url := default "" $destination.url -}}
@@ -55,6 +59,7 @@
 {{- if eq $kind "store" -}}{{- $place = $url -}}{{- end -}}
 {{- if eq $kind "mqtt" -}}{{- $place = has $url (list "" "embedded") | ternary $url "elsewhere" -}}{{- end -}}
 {{- $_ := set $start (printf "send.%s" $name) (list $kind $place (dig "embedded" dict $destination)) -}}
+{{- with $destination.from -}}{{- $_ := set $start (printf "send.%s.from" $name) . -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $start -}}

@@ -48,7 +48,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Bytes of each replica's volume. */}}
+{{/* Bytes of each replica's volume, on which its queue lies. */}}
 {{- define "boxbridge.volume" -}}
 {{- with .Values.persistence.size -}}
 {{- include "boxbridge.bytes" (list "persistence.size" .) -}}
@@ -57,7 +57,8 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Seconds that draining takes at the most: drain_delay, and the ten that the program promises. */}}
+{{/* Seconds that stopping takes at the most: drain_delay, drain_limit, and the ten that the program promises. */}}
 {{- define "boxbridge.drain" -}}
-{{- add (include "boxbridge.seconds" .Values.ingest.drain_delay) 10 -}}
+{{- $limit := default (eq .Values.mode "cluster" | ternary "60s" "0s") .Values.queue.drain_limit -}}
+{{- add (include "boxbridge.seconds" .Values.ingest.drain_delay) (include "boxbridge.seconds" $limit) 10 -}}
 {{- end -}}

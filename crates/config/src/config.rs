@@ -27,6 +27,7 @@ use crate::values::named_file::NamedFile;
 use crate::values::site::is_site;
 use crate::values::template::{Field, Template};
 
+mod answer_from;
 mod current;
 mod from_kafka;
 mod settings;
@@ -68,6 +69,7 @@ impl Config {
         check(&config, &mut read);
         config.warnings = warnings(&config);
         config.settings = Settings::new(file, &merged, &read);
+        config.queue.drain_limit = answer_from::drain_limit(&config.queue, &config.settings);
         config.layers = layers.clone();
 
         if read.problems.is_empty() {
@@ -138,9 +140,9 @@ fn check(config: &Config, read: &mut Reader) {
 
     config.routes.check(read);
     destinations(config, read);
-    if let Some(mqtt) = config.send.mqtt() {
-        mqtt.check(read, config.ingest.insecure);
-    }
+    answer_from::check(&config.queue, &config.send, read);
+    let mqtt = config.send.mqtt().into_iter();
+    mqtt.for_each(|mqtt| mqtt.check(read, config.ingest.insecure));
     config.ingest.check(read);
 
     if config.normalize.dedupe_window > config.queue.replay_window {

@@ -1,9 +1,11 @@
 //! `[queue]`: the disk that events wait on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::reader::Reader;
-use crate::reader::units::{MIB, TIB, YEAR};
+use crate::reader::form::Form;
+use crate::reader::units::{HOUR, MIB, TIB, YEAR};
 
 #[derive(Clone, Debug)]
 pub struct Queue {
@@ -11,6 +13,10 @@ pub struct Queue {
     pub replay_window: Duration,
     pub on_full: OnFull,
     pub aside_max_bytes: u64,
+    /// The Kafka destination that has an event before its box is answered; `None` = the disk alone has it.
+    pub answer_from: Option<Arc<str>>,
+    /// How long a stop still delivers what waits.
+    pub drain_limit: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +44,25 @@ impl Queue {
                 ],
             ),
             aside_max_bytes: read.live().size("queue.aside_max_bytes", MIB, TIB),
+            answer_from: answer_from(read),
+            drain_limit: read
+                .live()
+                .duration("queue.drain_limit", Duration::ZERO, HOUR),
         }
     }
 }
+
+/// Which names there are, the rules of the whole config know.
+fn answer_from(read: &mut Reader) -> Option<Arc<str>> {
+    let form = Form::Pattern("^[a-z][a-z0-9-]{0,31}$");
+    let why = "events that are under way were taken by another promise";
+    let name = read
+        .by_restart(why)
+        .parsed("queue.answer_from", form, DISK.to_owned(), |text| {
+            Ok(text.to_owned())
+        });
+    (name != DISK).then(|| name.into())
+}
+
+/// The value of `queue.answer_from` that names no destination.
+const DISK: &str = "disk";

@@ -88,6 +88,8 @@ codes! {
     QueuePoisoned = 503 "queue_poisoned",
     /// Not durable in time; it commits all the same, so it is accepted.
     AnswerLate = 503 "answer_late",
+    /// History that is on disk, and not in time where it has to be besides: it is accepted, and comes again.
+    NotConfirmed = 503 "not_confirmed",
     /// A history body that could not be understood found no room in quarantine.
     QuarantineFull = 503 "quarantine_full",
     Draining = 503 "draining",

@@ -10,7 +10,7 @@ use super::shape::{
     about, count, count_or_null, counts, list, named, object, or_null, text, text_or_null, texts,
     time, time_or_null, truth, word, word_or_null,
 };
-use crate::metrics::Outcome;
+use crate::metrics::{FromDisk, Outcome};
 use crate::route;
 use boxbridge_config::KindName;
 use boxbridge_event::{
@@ -58,6 +58,7 @@ fn of_status() -> Named {
             "seconds": about(named("Buckets"), "from the last body byte to the answer"),
             "sync_seconds": about(named("Buckets"), "one sync of the queue to disk, which answers wait for"),
             "late": about(count(), "events answered 503 and committed all the same"),
+            "from_disk": about(counts(FromDisk::ALL.map(FromDisk::as_str)), "events answered from the disk, since Kafka and the store did not have them in time, by reason, since the process started"),
         })),
         "pictures": object(json!({
             "taken": about(counts(states()), "taken out of events, by the state they came in, since the process started"),
@@ -133,7 +134,7 @@ fn paused_type() -> Value {
 
 fn finding() -> Value {
     object(json!({
-        "code": about(text(), "starting, draining, queue_full, queue_stalled, queue_refused, queue_poisoned, queue_outage, destination_down, destination_will_refuse, type_paused, refused_for_now, held_back, replaying, devices_silent, settings_refused, …"),
+        "code": about(text(), "starting, draining, queue_full, queue_stalled, queue_refused, queue_poisoned, queue_outage, destination_down, destination_will_refuse, type_paused, refused_for_now, held_back, answered_from_disk, replaying, devices_silent, settings_refused, …"),
         "destination": about(text_or_null(), "null where it is the gateway itself"),
         "person_type": word_or_null(person_types()),
         "message": about(text(), "as in `reasons`"),

@@ -263,7 +263,7 @@ impl Delivered {
         let client = match (&self.loops, &settings.kind) {
             (Loops::Store(store, _), _) => Client::Store(Arc::clone(store)),
             (Loops::Kafka(first, ..), Kind::Kafka(of_kafka)) => {
-                let kafka = kafka(config, of_kafka, &settings.routes);
+                let kafka = kafka(config, settings, of_kafka);
                 Client::Kafka(Arc::new(kafka.in_place_of(first)))
             }
             _ => return maker.one(config, settings),

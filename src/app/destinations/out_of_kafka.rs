@@ -142,7 +142,7 @@ impl Deliveries<'_> {
 
     fn cluster(&self, source: &boxbridge_config::Destination) -> Option<Kafka> {
         match &source.kind {
-            Kind::Kafka(of_kafka) => Some(kafka(self.config, of_kafka, &source.routes)),
+            Kind::Kafka(of_kafka) => Some(kafka(self.config, source, of_kafka)),
             Kind::Store(_) | Kind::Mqtt(_) => None,
         }
     }

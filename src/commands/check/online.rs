@@ -59,7 +59,7 @@ async fn probe(destination: &Destination, config: &Config) -> Option<Result<Stri
             }
         }
         Kind::Kafka(settings) => {
-            let kafka = destinations::kafka(config, settings, routes);
+            let kafka = destinations::kafka(config, destination, settings);
             let needed = largest_message(config, routes);
             Some(probe_kafka(&kafka, settings.create_topics, needed).await)
         }
@@ -110,13 +110,25 @@ async fn probe_kafka(kafka: &Kafka, creates: bool, needed: usize) -> Result<Stri
         missing => format!(", {missing} of them to be made"),
     };
     Ok(format!(
-        "{} brokers ({}), {} topics{note}{}{}",
+        "{} brokers ({}), {} topics{note}{}{}{}",
         probe.brokers.len(),
         probe.brokers.join(" "),
         probe.topics.len(),
         produced(&probe.produce),
         of_devices(&probe, creates),
+        on_one_broker(&probe.on_one_broker),
     ))
+}
+
+/// Where boxes are answered from there.
+fn on_one_broker(topics: &[String]) -> String {
+    match topics {
+        [] => String::new(),
+        topics => format!(
+            "; warning: min.insync.replicas is 1 of {}, so one broker alone may have an event that a box was answered for",
+            topics.join(", ")
+        ),
+    }
 }
 
 /// No event depends on it, so it is no problem of the whole.

@@ -50,6 +50,8 @@ pub struct Answers {
     pub sync_p99: Option<Bound>,
     /// Events answered 503 and committed all the same, since the process started.
     pub late: u64,
+    /// Events answered from the disk, since Kafka and the store did not have them in time, by reason.
+    pub from_disk: BTreeMap<String, u64>,
 }
 
 /// As in [`snapshot::Lane`].
@@ -166,6 +168,7 @@ fn answers(span: &Span) -> Answers {
         over_500_ms: answers.share_over(BOX_HANGS_UP_SECONDS),
         sync_p99: syncs.quantile(0.99),
         late: span.now.snapshot.answers.late,
+        from_disk: span.now.snapshot.answers.from_disk.clone(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::report::{Counted, Difference, Lane, Report};
+use super::report::{Answers, Counted, Difference, Lane, Report};
 use crate::commands::colour::{BAD, FAINT, GOOD, ODD, Style, paint, paint_if};
 use crate::metrics::{Bound, Outcome};
 use boxbridge_event::Size;
@@ -113,8 +113,20 @@ fn answers(report: &Report) -> [String; 6] {
             "answered late",
             &format!("{} since the start", count(answers.late)),
         ),
-        String::new(),
+        from_disk(answers),
     ]
+}
+
+/// Nothing where boxes are always answered from there.
+fn from_disk(answers: &Answers) -> String {
+    let total: u64 = answers.from_disk.values().sum();
+    match total {
+        0 => String::new(),
+        _ => {
+            let text = format!("{} since the start", count(total));
+            format!("{:<18}{}", "from the disk", paint(ODD, &text))
+        }
+    }
 }
 
 fn queue(out: &mut String, report: &Report) {

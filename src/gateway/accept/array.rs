@@ -4,7 +4,7 @@
 //! array comes again. Deliberately answers for the whole array, with one part for each element.
 
 use super::parse::{Parsed, Parser, Part};
-use super::{Accept as _, Gateway};
+use super::{Accept as _, Gateway, Taken};
 use crate::ingest::Ended;
 use crate::normalize::Element;
 use boxbridge_event::{Feed, Receipt, Refusal, Reply, Source};
@@ -18,13 +18,17 @@ impl Gateway {
         elements: Vec<Element>,
         parser: &Parser,
     ) -> Result<Reply, Refusal> {
+        let patience = self.patience();
         let mut answers = Vec::with_capacity(elements.len());
+        let mut on_disk = Vec::with_capacity(elements.len());
         let beside = elements.iter().map(|element| element.text.len()).sum();
         for element in elements {
             let part = Part::Element { element, beside };
-            let Some(answer) = self.element(source, part, parser).await else {
+            let Some(taken) = self.element(source, part, parser).await else {
                 continue;
             };
+            on_disk.extend(taken.iter().map(|taken| taken.on_disk));
+            let answer = taken.map(|taken| taken.receipt);
 
             let is_over = pressure(&answer).is_some();
             answers.push(answer);
@@ -32,11 +36,20 @@ impl Gateway {
                 break;
             }
         }
-        self.answer(source.feed, answers)
+
+        // All of them at once: they are on their way together.
+        let reply = self.answer(source.feed, answers)?;
+        self.confirm(source.feed, &on_disk, patience).await?;
+        Ok(reply)
     }
 
     /// One element; `None` for an array in the array, which holds no event.
-    async fn element(&self, source: &Source, part: Part, parser: &Parser) -> Option<Answered> {
+    async fn element(
+        &self,
+        source: &Source,
+        part: Part,
+        parser: &Parser,
+    ) -> Option<Result<Taken, Refusal>> {
         match parser.parse(part).await {
             Ok(Parsed::Event(event)) => Some(self.append(source, event).await),
             Ok(Parsed::Refused(refusal, text)) => {

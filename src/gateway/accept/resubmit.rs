@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::parse::{Parsed, ParsedEvent, Parser, Part};
-use super::{Gateway, Quarantine};
+use super::{Gateway, Quarantine, Taken};
 use crate::gateway::kept::{QuarantineFilter, QuarantineHead};
 use crate::ingest::{BodyMemory, Service};
 use crate::system::fault::Fault;
@@ -196,7 +196,9 @@ impl Gateway {
             return Ok(Reply::Quarantined(why.clone()));
         }
 
-        let receipt = self.append(source, event).await?;
+        let patience = self.patience();
+        let Taken { receipt, on_disk } = self.append(source, event).await?;
+        self.confirm(source.feed, &[on_disk], patience).await?;
         Ok(unread.map_or(Reply::One(receipt), Reply::Quarantined))
     }
 }

@@ -11,10 +11,11 @@ use std::io;
 use std::time::Instant;
 
 use super::disk_limits::Rules;
+use super::entry::Original;
 use super::pending::Pending;
 use crate::queue::format::{IndexEntry, KINDS};
 use crate::queue::log::{Log, Segment};
-use boxbridge_event::{EventId, Revision};
+use boxbridge_event::{EventId, Lane, Revision, Sequence};
 
 /// What two records have in common if the second may repeat the first.
 type Key = (EventId, Revision);
@@ -34,6 +35,7 @@ pub struct Duplicates {
 struct Seen {
     key: Key,
     digests: [u32; KINDS],
+    lane: Lane,
     sequence: u64,
     /// Since the start; negative for what was there before.
     at_ms: i64,
@@ -46,9 +48,18 @@ impl Seen {
         Seen {
             key: (entry.id, entry.revision),
             digests: entry.digests,
+            lane: entry.lane,
             sequence,
             at_ms,
             before: 0,
+        }
+    }
+
+    fn as_original(&self) -> Original {
+        Original {
+            sequence: Sequence(self.sequence),
+            lane: self.lane,
+            has_pictures: self.digests.iter().any(|digest| *digest != 0),
         }
     }
 }
@@ -110,7 +121,7 @@ impl Duplicates {
     }
 
     /// The record that this one repeats.
-    pub fn original(&mut self, pending: &Pending) -> Option<u64> {
+    pub fn original(&mut self, pending: &Pending) -> Option<Original> {
         self.forget_old();
 
         let digests = pending.digests();
@@ -118,7 +129,7 @@ impl Duplicates {
         revisions.into_iter().flatten().find_map(|revision| {
             let known = self.get(*self.last.get(&(pending.id, revision))?)?;
             let is_known = |digest: &u32| *digest == 0 || known.digests.contains(digest);
-            digests.iter().all(is_known).then_some(known.sequence)
+            digests.iter().all(is_known).then(|| known.as_original())
         })
     }
 
@@ -127,6 +138,7 @@ impl Duplicates {
         self.add(Seen {
             key: (pending.id, pending.revision),
             digests: pending.digests(),
+            lane: pending.lane,
             sequence,
             at_ms,
             before: 0,

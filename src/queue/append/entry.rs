@@ -18,8 +18,16 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
     Stored(Sequence),
-    /// It repeats the record there.
-    Duplicate(Sequence),
+    /// It repeats this record.
+    Duplicate(Original),
+}
+
+/// A record that another one repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Original {
+    pub sequence: Sequence,
+    pub lane: Lane,
+    pub has_pictures: bool,
 }
 
 /// Why an entry is not in the queue.

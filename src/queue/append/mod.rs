@@ -19,7 +19,7 @@ mod writer;
 
 pub use disk_limits::{DiskLimits, Rules};
 pub use duplicates::Duplicates;
-pub use entry::{AppendError, Appended, Entry};
+pub use entry::{AppendError, Appended, Entry, Original};
 pub use gauges::Gauges;
 pub use intake::{Intake, Next};
 pub use make_space::ON_FULL;

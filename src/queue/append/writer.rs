@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::disk_limits::{DiskLimits, Rules};
 use super::duplicates::Duplicates;
-use super::entry::{AppendError, Appended};
+use super::entry::{AppendError, Appended, Original};
 use super::gauges::Gauges;
 use super::group::{self, Target};
 use super::intake::{Intake, Next};
@@ -104,7 +104,7 @@ struct Appends {
 /// Records of a group, and those that repeat one of them or one before.
 struct Sorted {
     group: Vec<Pending>,
-    repeats: Vec<(Reply, u64)>,
+    repeats: Vec<(Reply, Original)>,
 }
 
 impl Writer {
@@ -169,9 +169,9 @@ impl Writer {
         }
         for (reply, original) in repeats {
             // One that repeats a record of this group has no original where the group was not written.
-            let has_none = original >= first || self.shared.log.is_poisoned();
+            let has_none = original.sequence.0 >= first || self.shared.log.is_poisoned();
             let refusal = refusal.clone().filter(|_| has_none);
-            let duplicate = Appended::Duplicate(Sequence(original));
+            let duplicate = Appended::Duplicate(original);
             answer(reply, refusal.map_or(Ok(duplicate), Err));
         }
     }

@@ -6,7 +6,7 @@ use std::io;
 
 use super::Queue;
 use crate::queue::follow::{Onward, RecordState, Standing, after, recent_after};
-use boxbridge_event::{Record, Sequence};
+use boxbridge_event::{Lane, PersonType, Record, Sequence};
 
 impl Queue {
     /// With every destination, in the lane in which the record travels.
@@ -30,6 +30,43 @@ impl Queue {
         let subscription = self.open.subscriptions.of(destination, record.lane)?;
         let progress = subscription.progress();
         Some(progress.state_of(record.sequence.0, record.person_type))
+    }
+
+    /// Whether a destination has answered the record with this sequence and type, which travels in this lane.
+    pub fn is_answered(
+        &self,
+        destination: &str,
+        lane: Lane,
+        sequence: Sequence,
+        person_type: PersonType,
+    ) -> bool {
+        let subscription = self.open.subscriptions.of(destination, lane);
+        subscription.is_some_and(|subscription| {
+            let progress = subscription.progress();
+            progress.is_answered(sequence.0, person_type)
+        })
+    }
+
+    /// Whether a destination has set nothing aside in a lane, and nothing has expired.
+    pub fn has_taken_all(&self, destination: &str, lane: Lane) -> bool {
+        let subscription = self.open.subscriptions.of(destination, lane);
+        subscription.is_some_and(|subscription| {
+            let answered = subscription.progress().answered();
+            answered.total() == answered.delivered
+        })
+    }
+
+    /// How many records have no answer yet, of each destination and lane that has some.
+    pub fn waiting(&self) -> Vec<(String, Lane, u64)> {
+        let all = self.open.subscriptions.iter();
+        let waiting = all.filter_map(|subscription| {
+            let progress = subscription.progress();
+            let accepted = subscription.accepted(&self.open.log, &progress);
+            let waiting = accepted.saturating_sub(progress.answered().total());
+            let place = (subscription.destination.clone(), subscription.lane, waiting);
+            (waiting > 0).then_some(place)
+        });
+        waiting.collect()
     }
 
     /// The next records after a place, in order; none where there is nothing yet. An error where the disk does not answer now.

@@ -136,6 +136,13 @@ impl Contact {
         lanes.of(lane).waits.values().cloned().collect()
     }
 
+    /// Whether a whole person type waits in this lane since it was refused, on its live topic or its late one.
+    pub fn is_paused(&self, lane: Lane, person_type: PersonType) -> bool {
+        let lanes = self.lanes.lock();
+        let mut waits = lanes.of(lane).waits.values();
+        waits.any(|waits| waits.class.person_type == person_type && waits.devices.is_none())
+    }
+
     pub(super) fn count_waits(&self, lane: Lane, state: &State) {
         let mut types: Vec<PersonType> = state.waits.keys().map(|of| of.person_type).collect();
         types.dedup();

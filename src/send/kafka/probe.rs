@@ -31,6 +31,8 @@ pub struct Probe {
     pub topics: Vec<TopicProbe>,
     /// The one that no event goes to.
     pub beside: Option<TopicProbe>,
+    /// Where boxes are answered from them: topics that say a record is there when one broker alone has it.
+    pub on_one_broker: Vec<String>,
     /// Whether they would take our messages, as far as that could be tried.
     pub produce: Produce,
 }
@@ -76,6 +78,7 @@ impl Probe {
             brokers: found.brokers,
             topics,
             beside: beside.map(TopicProbe::of),
+            on_one_broker: found.on_one_broker,
             produce,
         }
     }

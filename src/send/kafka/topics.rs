@@ -75,6 +75,8 @@ pub(super) struct Found {
     pub topics: HashMap<String, Topic>,
     /// `host:port` of every broker of the cluster.
     pub brokers: Vec<String>,
+    /// Topics that say a record is there when one broker alone has it, by their name.
+    pub on_one_broker: Vec<String>,
 }
 
 impl Topic {
@@ -157,7 +159,7 @@ impl Asker {
             if missing == Missing::Make {
                 self.make(&admin, &mut found.topics);
             }
-            self.read_limits(&admin, &mut found.topics, patience);
+            self.read_limits(&admin, &mut found, patience);
         }
         Ok(found)
     }
@@ -186,7 +188,11 @@ impl Asker {
             let metadata = self.ask(&client, name)?;
             topics.insert(name.clone(), topic(name, &metadata));
         }
-        Ok(Found { topics, brokers })
+        Ok(Found {
+            topics,
+            brokers,
+            on_one_broker: Vec::new(),
+        })
     }
 
     fn ask(&self, client: &BaseProducer<Listener>, topic: &str) -> Result<Metadata, String> {
@@ -270,13 +276,8 @@ impl Asker {
         (name, Topic::refused(reason, detail))
     }
 
-    fn read_limits(
-        &self,
-        admin: &AdminClient<Listener>,
-        topics: &mut HashMap<String, Topic>,
-        patience: Duration,
-    ) {
-        let there = names(topics, |topic| matches!(topic, Topic::There { .. }));
+    fn read_limits(&self, admin: &AdminClient<Listener>, found: &mut Found, patience: Duration) {
+        let there = names(&found.topics, |topic| matches!(topic, Topic::There { .. }));
         let wanted: Vec<_> = there
             .iter()
             .map(|name| ResourceSpecifier::Topic(name))
@@ -290,11 +291,16 @@ impl Asker {
             .runtime
             .block_on(admin.describe_configs(&wanted, &options));
         for resource in described.into_iter().flatten().flatten() {
-            let max_bytes = limit(&resource);
+            let max_bytes = number(&resource, "max.message.bytes");
+            let is_on_one_broker = number(&resource, "min.insync.replicas") == Some(1);
             if let OwnedResourceSpecifier::Topic(name) = resource.specifier {
-                topics.insert(name, Topic::There { max_bytes });
+                found
+                    .on_one_broker
+                    .extend(is_on_one_broker.then(|| name.clone()));
+                found.topics.insert(name, Topic::There { max_bytes });
             }
         }
+        found.on_one_broker.sort();
     }
 }
 
@@ -306,13 +312,8 @@ fn names(topics: &HashMap<String, Topic>, which: impl Fn(&Topic) -> bool) -> Vec
         .collect()
 }
 
-fn limit(resource: &ConfigResource) -> Option<usize> {
-    resource
-        .get("max.message.bytes")?
-        .value
-        .as_ref()?
-        .parse()
-        .ok()
+fn number(resource: &ConfigResource, setting: &str) -> Option<usize> {
+    resource.get(setting)?.value.as_ref()?.parse().ok()
 }
 
 /// Which setting to look at where no broker answers.

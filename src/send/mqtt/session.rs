@@ -63,6 +63,8 @@ pub(super) struct Terms {
     pub learned_size: Arc<LearnedSize>,
     /// Who else may use our client id.
     pub namesake: Arc<Namesake>,
+    /// What an orderly stop says of the gateway.
+    pub at_a_stop: Presence,
     /// The destination's name, for the log.
     pub destination: Arc<str>,
     /// The broker's URL, for messages.
@@ -291,7 +293,7 @@ impl Session {
     async fn say_goodbye(&mut self) {
         self.backlog.clear();
         self.settle().await;
-        self.say(Presence::Offline);
+        self.say(self.terms.at_a_stop);
         self.settle().await;
 
         if self.lost.is_none() {

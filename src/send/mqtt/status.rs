@@ -22,6 +22,8 @@ mod devices;
 pub(super) enum Presence {
     Online,
     Offline,
+    /// Nobody is to miss it: the broker forgets the status.
+    Gone,
 }
 
 #[derive(Clone, Debug)]
@@ -124,7 +126,11 @@ impl Status {
         }
     }
 
+    /// Without a byte, a retained message is one less.
     pub fn payload(&self, status: Presence) -> Vec<u8> {
+        if status == Presence::Gone {
+            return Vec::new();
+        }
         let payload = Payload {
             status,
             site: &self.identity.site,

@@ -1,6 +1,8 @@
 //! What the stages keep together: events arrive once, in order and in time, whatever dies, fills or hangs.
 
+mod answered;
 mod clock;
+mod cluster;
 mod faults;
 mod kept;
 mod links;

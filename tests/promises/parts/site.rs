@@ -108,6 +108,18 @@ impl Site {
         self.store.restart();
     }
 
+    /// Kafka accepts connections and answers nothing, until it is thawed.
+    pub fn freeze_kafka(&mut self) {
+        self.own_kafka.as_mut().expect("a Kafka of its own").pause();
+    }
+
+    pub fn thaw_kafka(&self) {
+        self.own_kafka
+            .as_ref()
+            .expect("a Kafka of its own")
+            .resume();
+    }
+
     /// The events of one person type on Kafka, from the beginning.
     pub async fn on_kafka(&self, person_type: &str, count: usize) -> Vec<super::kafka::Received> {
         self.own_kafka

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::destination::{BusKind, Stream};
-use boxbridge_config::{Config, Field, Part, PicturePolicy, Route, Routes, STORE, Template};
+use boxbridge_config::{Config, Field, Kind, Part, PicturePolicy, Route, Routes, STORE, Template};
 use boxbridge_event::{Feed, Lane, PersonType};
 
 /// Of every destination of a config, by its name.
@@ -23,7 +23,29 @@ pub struct Rules {
 #[derive(Clone, Debug)]
 pub struct BusRules {
     pub kind: BusKind,
+    pub order: Order,
     routes: Routes,
+}
+
+/// What of a device's events must arrive in the order they were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// All of a lane.
+    Lane,
+    /// Those of one topic: Kafka knows no other.
+    Topic,
+    /// Those of a person type in a lane: they came by way of Kafka.
+    PersonType,
+}
+
+impl Order {
+    fn of(kind: &Kind) -> Order {
+        match kind {
+            Kind::Kafka(_) => Order::Topic,
+            Kind::Mqtt(mqtt) if mqtt.from.is_some() => Order::PersonType,
+            Kind::Mqtt(_) | Kind::Store(_) => Order::Lane,
+        }
+    }
 }
 
 /// What a topic template can be filled with.
@@ -43,7 +65,12 @@ impl Rules {
             let (name, routes) = (destination.name.to_string(), destination.routes.clone());
 
             if let Some(kind) = BusKind::of(&destination.kind) {
-                let bus = Arc::new(BusRules { kind, routes });
+                let order = Order::of(&destination.kind);
+                let bus = Arc::new(BusRules {
+                    kind,
+                    order,
+                    routes,
+                });
                 rules.buses.insert(name, bus);
             } else {
                 rules.stores.insert(name, routes);
@@ -54,14 +81,19 @@ impl Rules {
 
     /// `mqtt`, `kafka` and `store` have rules even where they are off: a recording may be older than the config.
     fn of_the_usual_three(base: &Routes) -> Rules {
-        let bus = |kind: BusKind| {
-            let routes = base.clone();
-            let bus = Arc::new(BusRules { kind, routes });
-            (kind.as_str().to_owned(), bus)
+        let bus = |kind: BusKind, order: Order| {
+            let bus = BusRules {
+                kind,
+                order,
+                routes: base.clone(),
+            };
+            (kind.as_str().to_owned(), Arc::new(bus))
         };
+        let mqtt = bus(BusKind::Mqtt, Order::Lane);
+        let kafka = bus(BusKind::Kafka, Order::Topic);
         Rules {
             base: base.clone(),
-            buses: BTreeMap::from([bus(BusKind::Mqtt), bus(BusKind::Kafka)]),
+            buses: BTreeMap::from([mqtt, kafka]),
             stores: BTreeMap::from([(STORE.to_owned(), base.clone())]),
         }
     }

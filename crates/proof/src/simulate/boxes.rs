@@ -3,6 +3,7 @@
 //! Deliberately one request at a time per box: that is how the boxes are built, and it makes the order of a device's events
 //! certain, which `reconcile` relies on.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -125,7 +126,7 @@ async fn run_boxes(run: Run) -> Measured {
 }
 
 async fn run_box(run: Arc<Run>, number: u64) -> Measured {
-    let mut client = Client::new(run.address, run.connection());
+    let mut client = Client::new(run.address, run.connection()).from(run.source(number));
     let mut sender = run.traffic.new_box(number);
     let mut measured = Measured::default();
 
@@ -155,6 +156,13 @@ async fn run_box(run: Arc<Run>, number: u64) -> Measured {
 }
 
 impl Run {
+    /// Where this box connects from.
+    fn source(&self, number: u64) -> Option<Ipv4Addr> {
+        let first = self.options.from?.to_bits();
+        let number = u32::try_from(number).unwrap_or_default();
+        Some(Ipv4Addr::from_bits(first.wrapping_add(number)))
+    }
+
     fn connection(&self) -> Connection {
         match self.options.keep_alive {
             true => Connection::KeepAlive,

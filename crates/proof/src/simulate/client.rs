@@ -5,11 +5,11 @@
 //! HTTP client: no TLS, no redirects, and an answer without a length ends the connection.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 
 /// More than any answer of ours: an array of a hundred elements is 12 KB.
@@ -25,6 +25,8 @@ pub enum Connection {
 /// One box's way to the receiver.
 pub struct Client {
     address: SocketAddr,
+    /// Where it connects from; `None` = the machine's choice.
+    from: Option<Ipv4Addr>,
     connection: Connection,
     open: Option<TcpStream>,
 }
@@ -52,9 +54,15 @@ impl Client {
     pub fn new(address: SocketAddr, connection: Connection) -> Client {
         Client {
             address,
+            from: None,
             connection,
             open: None,
         }
+    }
+
+    /// The same from this address of the machine.
+    pub fn from(self, from: Option<Ipv4Addr>) -> Client {
+        Client { from, ..self }
     }
 
     /// The answer to this request, if it is there by the deadline.
@@ -88,7 +96,14 @@ impl Client {
     }
 
     async fn connect(&self) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(self.address).await?;
+        let stream = match self.from {
+            None => TcpStream::connect(self.address).await?,
+            Some(from) => {
+                let socket = TcpSocket::new_v4()?;
+                socket.bind((from, 0).into())?;
+                socket.connect(self.address).await?
+            }
+        };
         stream.set_nodelay(true)?;
         Ok(stream)
     }

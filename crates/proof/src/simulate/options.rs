@@ -1,5 +1,6 @@
 //! What `boxbridge simulate` can be told, with its defaults and what each flag allows.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -83,6 +84,9 @@ pub struct Options {
     /// How long a box waits for an answer, connecting and sending included, before it gives the event up
     #[arg(long, default_value = "500ms", value_parser = duration)]
     pub patience: Duration,
+    /// The first box connects from this address, the others from those behind it: of the loopback a machine has many. Not on the command line
+    #[arg(skip)]
+    pub from: Option<Ipv4Addr>,
     /// Keep connections open instead of sending `Connection: close` as boxes do
     #[arg(long)]
     pub keep_alive: bool,
@@ -146,6 +150,7 @@ impl Default for Options {
             history_batch: 1,
             firmware: FirmwareMix::Document,
             patience: Duration::from_millis(500),
+            from: None,
             keep_alive: false,
             seed: None,
             ledger: None,

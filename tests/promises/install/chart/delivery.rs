@@ -71,25 +71,41 @@ impl Installed {
     }
 }
 
-#[test]
-fn helm_test_posts_an_event_and_reads_it_back_from_both_buses_and_the_bucket() {
-    let (mosquitto, store) = (Mosquitto::start(), s3::Server::start());
-    let installed = Installed::with(&format!(
-        "send:
+/// Real parts, and the values that name them.
+struct Places {
+    mosquitto: Mosquitto,
+    store: s3::Server,
+}
+
+impl Places {
+    fn start() -> Places {
+        let (mosquitto, store) = (Mosquitto::start(), s3::Server::start());
+        Places { mosquitto, store }
+    }
+
+    fn values(&self, topic: &str) -> String {
+        format!(
+            "send:
   mqtt: {{url: \"mqtt://{}\"}}
   kafka: {{brokers: \"{}\"}}
   store: {{url: \"s3://{}/lobby\", endpoint: \"{}\", access_key_id: {}, secret_access_key: {{secretKeyRef: {{name: s3, key: secret}}}}}}
-route: {{default: {{kafka_topic: \"helm-test.{{person_type}}\"}}}}",
-        mosquitto.address(),
-        Broker::shared().address(),
-        s3::BUCKET,
-        store.endpoint(),
-        s3::KEY_ID,
-    ));
+route: {{default: {{kafka_topic: \"{topic}.{{person_type}}\"}}}}",
+            self.mosquitto.address(),
+            Broker::shared().address(),
+            s3::BUCKET,
+            self.store.endpoint(),
+            s3::KEY_ID,
+        )
+    }
+}
+
+/// On both buses and in the bucket, and on the history feed: nobody may act on it.
+fn passes(installed: &Installed) {
     let said = installed
         .helm_test(str::to_owned)
         .unwrap_or_else(|said| panic!("{said}"));
     assert!(said.contains("1 events sent, 1 acknowledged"), "{said}");
+
     for place in ["mqtt", "kafka", "store"] {
         let line = said
             .lines()
@@ -98,13 +114,34 @@ route: {{default: {{kafka_topic: \"helm-test.{{person_type}}\"}}}}",
         let words: Vec<_> = line.split_whitespace().collect();
         assert!(words[1] == words[3] && words[1] != "0", "not all: {said}");
     }
+
     let accepted = [("feed", "history"), ("outcome", "accepted")];
     let gateway = &installed.gateway;
     assert_eq!(
         gateway.sum("boxbridge_ingest_events_total", &accepted),
         1.0,
-        "on the history feed: nobody may act on it"
+        "on the history feed"
     );
+}
+
+#[test]
+fn helm_test_posts_an_event_and_reads_it_back_from_both_buses_and_the_bucket() {
+    let places = Places::start();
+    passes(&Installed::with(&places.values("helm-test")));
+}
+
+#[test]
+fn helm_test_does_so_in_mode_cluster() {
+    let places = Places::start();
+    let values = places.values("helm-test-cluster");
+    let installed = Installed::with(&format!("mode: cluster\n{values}"));
+    assert!(
+        installed
+            .rendered
+            .settings()
+            .contains("answer_from = \"kafka\"")
+    );
+    passes(&installed);
 }
 
 #[test]

@@ -122,8 +122,17 @@ impl Rendered {
         &self.object("StatefulSet", "boxbridge")["spec"]
     }
 
+    /// In mode cluster.
+    pub fn deployment(&self) -> &Value {
+        &self.object("Deployment", "boxbridge")["spec"]
+    }
+
     pub fn pod(&self) -> &Value {
-        &self.stateful_set()["template"]["spec"]
+        let pods = match self.all("Deployment").is_empty() {
+            true => self.stateful_set(),
+            false => self.deployment(),
+        };
+        &pods["template"]["spec"]
     }
 
     pub fn container(&self) -> &Value {

@@ -83,6 +83,8 @@ fn stateful_set() -> Value {
     })
 }
 
+const CLUSTER: &str = include_str!("../../../chart/cluster.yaml");
+
 /// What Helm says to an upgrade with these values: its objects, or the chart's problems.
 fn upgrade(server: &str, values: &str) -> Result<String, String> {
     let mut helm = Command::new(installed("helm-3.22.0").join("helm"));
@@ -135,6 +137,10 @@ async fn an_upgrade_that_a_stateful_set_refuses_is_refused_before_anything_chang
             "queue: {max_bytes: 5GiB}\nnameOverride: box",
             "nameOverride cannot change after the install",
         ),
+        (
+            CLUSTER,
+            "mode=cluster would leave behind what waits in data-boxbridge-*: go by \"From edge to cluster\"",
+        ),
     ] {
         let said = upgrade(&server, values).expect_err(values);
         assert!(said.contains(problem), "{values}: {said}");
@@ -162,4 +168,12 @@ async fn resizing_as_the_readme_says_is_let_through() {
     )
     .await;
     assert!(upgrade(&server, "queue: {max_bytes: 20GiB}").is_ok());
+}
+
+/// A release of mode cluster has no volumes, whatever lies there of others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_of_mode_cluster_asks_for_no_volume() {
+    let server = cluster(None, &[("data-boxbridge-0", "1Gi")]).await;
+    let made = upgrade(&server, CLUSTER);
+    assert!(made.is_ok_and(|objects| objects.contains("kind: Deployment")));
 }

@@ -7,6 +7,7 @@ mod cluster;
 mod config;
 mod delivery;
 mod helm;
+mod lint;
 mod live;
 mod objects;
 mod pod;

@@ -74,9 +74,9 @@ fn every_value_has_a_comment() {
 #[test]
 fn the_readme_says_how_to_make_a_volume_larger() {
     let readme = read("README.md");
+    let (_, way) = readme.split_once("## Resizing").unwrap();
     let place = |step: &str| {
-        readme
-            .find(step)
+        way.find(step)
             .unwrap_or_else(|| panic!("{step} is missing"))
     };
     let steps = [
@@ -166,4 +166,39 @@ fn the_notes_say_what_is_open_and_what_nobody_can_read() {
         assert_eq!(notes(closed).contains(sentence), is_in_closed, "{sentence}");
         assert!(notes(open).contains(sentence), "{sentence}");
     }
+}
+
+#[test]
+fn the_notes_of_mode_cluster_name_the_deployment() {
+    let notes = notes(include_str!("../../../chart/cluster.yaml"));
+    assert!(
+        notes.contains("in mode cluster, replicas: 3 to 12."),
+        "{notes}"
+    );
+    assert!(
+        notes.contains("exec -n lobby deployment/boxbridge -- boxbridge queue status"),
+        "{notes}"
+    );
+    assert!(
+        notes.contains("delivers first what it holds, for 60s"),
+        "{notes}"
+    );
+    assert!(!notes.contains("The volumes stay"), "{notes}");
+}
+
+#[test]
+fn the_readme_says_how_to_come_from_edge_to_cluster_without_loss() {
+    let readme = read("README.md");
+    let (_, way) = readme.split_once("### From edge to cluster").unwrap();
+    let place = |step: &str| {
+        way.find(step)
+            .unwrap_or_else(|| panic!("{step} is missing"))
+    };
+    let steps = [
+        "send.mqtt.from=kafka",
+        "helm install boxbridge-cluster",
+        "boxbridge queue status",
+        "helm uninstall boxbridge",
+    ];
+    assert!(steps.map(place).is_sorted(), "in this order");
 }

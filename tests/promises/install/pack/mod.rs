@@ -73,11 +73,10 @@ fn image_package_and_release_are_made_with_the_versions_that_are_tested() {
         text("config/debian/changelog").starts_with(&format!("boxbridge ({version}-1) ")),
         "the changelog is not of {version}"
     );
-    assert_eq!(
-        word_behind("docker-compose.yml", "image: boxbridge:"),
-        version
-    );
-    assert_eq!(word_behind("docker-compose.yml", "VERSION: "), version);
+    for compose in ["docker-compose.yml", "docker-compose.cluster.yml"] {
+        assert_eq!(word_behind(compose, "image: boxbridge:"), version);
+        assert_eq!(word_behind(compose, "VERSION: "), version);
+    }
 }
 
 /// What `make lint` says, too: here it cannot be left out.

@@ -1,4 +1,5 @@
-//! A real haproxy before a gateway, on a free port: it says who is behind it in the way the test asks for.
+//! A real haproxy on a free port: before one gateway, where it says who is behind it in the way the test asks for, or before several, as
+//! `config/compose/haproxy.cfg` has it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
@@ -7,6 +8,9 @@ use crate::parts::child::{Child, PATIENCE, free_port, listens};
 
 /// As Debian has it.
 const EXECUTABLE: &str = "/usr/sbin/haproxy";
+
+/// That of docker-compose.cluster.yml.
+const SHIPPED: &str = include_str!("../../../../config/compose/haproxy.cfg");
 
 pub struct Haproxy {
     child: Child,
@@ -49,6 +53,26 @@ impl Haproxy {
             "global\n log stdout format raw local0\ndefaults\n log global\n option log-health-checks\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n mode {mode}\n\
              listen boxes\n bind {address}\n {frontend}\n source {source}\n server gateway {gateway} check inter 200ms {server}\n"
         );
+        Haproxy::run(directory, address, &config)
+    }
+
+    /// The shipped settings, with these gateways' addresses for boxes and for health in place of their names.
+    pub fn before(gateways: &[(SocketAddr, SocketAddr)]) -> Haproxy {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let mut config = SHIPPED
+            .replace("bind :9528", &format!("bind {address}"))
+            .replace("bind :8404", &format!("bind 127.0.0.1:{}", free_port()));
+        for (number, (ingest, admin)) in gateways.iter().enumerate() {
+            let name = format!("gateway-{}", number + 1);
+            let shipped = format!("server {name} {name}:9528");
+            assert!(config.contains(&shipped), "no {shipped:?} in {SHIPPED}");
+            let here = format!("server {name} {ingest} port {}", admin.port());
+            config = config.replace(&shipped, &here);
+        }
+        Haproxy::run(tempfile::tempdir().unwrap(), address, &config)
+    }
+
+    fn run(directory: tempfile::TempDir, address: SocketAddr, config: &str) -> Haproxy {
         let file = directory.path().join("haproxy.cfg");
         std::fs::write(&file, config).unwrap();
         let mut command = Command::new(EXECUTABLE);

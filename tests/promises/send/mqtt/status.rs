@@ -45,6 +45,25 @@ async fn a_gateway_is_online_until_it_dies() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_others_replace_leaves_no_status_behind() {
+    for version in ["3", "5"] {
+        let broker = Mosquitto::start();
+        let settings = [("mqtt.version", version)];
+        let mqtt = destination(&at(broker.address()), &settings).replaceable();
+        let mut session = connect(&mqtt, Lane::Urgent).await;
+        session.finish().await;
+
+        // What is retained comes first.
+        let mut late = Subscriber::start(broker.address(), "boxbridge/#").await;
+        let mut next = connect(&mqtt, Lane::Urgent).await;
+        let status = late.receive_one().await;
+        assert_eq!((status.text(), status.retain), (&*payload("online"), false));
+        drop(late);
+        next.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn a_gateway_that_stops_says_so_itself() {
     for version in ["3", "5"] {
         let broker = Mosquitto::start();

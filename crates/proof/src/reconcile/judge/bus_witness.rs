@@ -9,7 +9,7 @@ use super::expected::{Expected, ExpectedEvent, Index, hash};
 use crate::reconcile::destination::{BusKind, Stream};
 use crate::reconcile::recording::Arrival;
 use crate::reconcile::report::{BusReport, Doubt};
-use crate::reconcile::rules::BusRules;
+use crate::reconcile::rules::{BusRules, Order};
 use boxbridge_event::{Feed, Lane};
 
 pub struct BusWitness {
@@ -21,18 +21,19 @@ pub struct BusWitness {
     report: BusReport,
     /// Per event of the ledger.
     seen: Vec<Seen>,
-    highest: HashMap<Order, u32>,
+    highest: HashMap<InOrder, u32>,
 }
 
-/// Events with the same key must first arrive in the order they were sent. Kafka keeps order within a topic only. Two runs have the
-/// same device addresses, but their sequences are unrelated.
+/// Events with the same key must first arrive in the order they were sent. Two runs have the same device addresses, but their
+/// sequences are unrelated.
 #[derive(PartialEq, Eq, Hash)]
-struct Order {
+struct InOrder {
     run: u32,
     device: Index,
     lane: Lane,
     stream: Stream,
-    topic: u32,
+    /// The part of a lane that the bus keeps in order; 0 = the whole.
+    part: u32,
 }
 
 /// What an event has already counted as, one bit each.
@@ -155,14 +156,15 @@ impl BusWitness {
     }
 
     fn order(&mut self, expected: &Expected, event: &ExpectedEvent, arrival: &Arrival, lane: Lane) {
-        let order = Order {
+        let order = InOrder {
             run: event.marker.run,
             device: event.device,
             lane,
             stream: arrival.stream,
-            topic: match self.rules.kind {
-                BusKind::Kafka => hash(&arrival.topic),
-                BusKind::Mqtt => 0,
+            part: match self.rules.order {
+                Order::Lane => 0,
+                Order::Topic => hash(&arrival.topic),
+                Order::PersonType => hash(event.person_type.as_str()),
             },
         };
 

@@ -53,10 +53,11 @@ pub fn consumer(address: &str) -> BaseConsumer {
         .unwrap()
 }
 
-pub fn answers(address: &str) -> bool {
+/// How many nodes it knows of; none while it does not answer.
+pub fn nodes(address: &str) -> usize {
     consumer(address)
         .fetch_metadata(None, Duration::from_secs(2))
-        .is_ok_and(|metadata| !metadata.brokers().is_empty())
+        .map_or(0, |metadata| metadata.brokers().len())
 }
 
 pub fn partitions(consumer: &BaseConsumer, topic: &str) -> Option<usize> {

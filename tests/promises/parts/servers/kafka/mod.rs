@@ -1,8 +1,10 @@
-//! A real Apache Kafka: one KRaft node, on ports that stay its own over a restart, and a consumer to look into it.
+//! A real Apache Kafka: one KRaft node, on ports that stay its own over a restart, and a consumer to look into it; or three nodes that
+//! are one ([`cluster::Cluster`]).
 //!
 //! A broker takes about 5 CPU seconds to start, so tests share one ([`Broker::shared`]) under topic names of their own; only those
 //! that kill or freeze it, or need TLS and passwords, start another.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -13,11 +15,12 @@ use rdkafka::admin::{
 };
 use rdkafka::client::DefaultClientContext;
 
-use self::consumer::{answers, client, consumer, partitions, read_until};
-use self::node::{format, java, secure, settings};
+use self::consumer::{client, consumer, nodes, partitions, read_until};
+use self::node::{Node, format, java, secure, settings};
 use crate::parts::child::{Child, PATIENCE, free_port, listens};
 use crate::parts::{authority, thin_line};
 
+pub mod cluster;
 mod consumer;
 mod node;
 
@@ -72,9 +75,12 @@ impl Broker {
         bytes_per_second: Option<u64>,
     ) -> (Broker, Option<SocketAddr>) {
         let directory = tempfile::tempdir().unwrap();
-        let [port, controller, sasl_port, ssl_port, sasl_ssl_port] =
-            std::array::from_fn(|_| free_port());
-        let mut settings = settings(directory.path(), port, controller);
+        let node = Node::new(1);
+        let Node {
+            port, controller, ..
+        } = node;
+        let [sasl_port, ssl_port, sasl_ssl_port] = std::array::from_fn(|_| free_port());
+        let mut settings = settings(directory.path(), node, &[node]);
         let line =
             bytes_per_second.map(|rate| thin_line::to((Ipv4Addr::LOCALHOST, port).into(), rate));
         if let Some(line) = line {
@@ -94,6 +100,19 @@ impl Broker {
             );
         }
 
+        let ports = [port, sasl_port, ssl_port, sasl_ssl_port];
+        let mut broker = Broker::launch(directory, &settings, security, ports);
+        broker.wait();
+        (broker, line)
+    }
+
+    /// Its storage is made, and its process started: it does not answer yet.
+    fn launch(
+        directory: tempfile::TempDir,
+        settings: &BTreeMap<String, String>,
+        security: Security,
+        [port, sasl_port, ssl_port, sasl_ssl_port]: [u16; 4],
+    ) -> Broker {
         let properties: String = settings
             .iter()
             .fold(String::new(), |mut text, (key, value)| {
@@ -107,16 +126,14 @@ impl Broker {
             &java(directory.path(), "kafka.Kafka"),
             &directory.path().join("log"),
         );
-        let mut broker = Broker {
+        Broker {
             child,
             directory,
             port,
             sasl_port,
             ssl_port,
             sasl_ssl_port,
-        };
-        broker.wait();
-        (broker, line)
+        }
     }
 
     pub fn address(&self) -> String {
@@ -151,9 +168,15 @@ impl Broker {
 
     /// Waits until it answers a client.
     pub fn wait(&mut self) {
+        self.wait_for(1);
+    }
+
+    /// Waits until it answers, and knows of so many nodes.
+    fn wait_for(&mut self, count: usize) {
         let (port, address) = (self.port, self.address());
-        self.child
-            .wait_until("Kafka", PATIENCE, || listens(port) && answers(&address));
+        self.child.wait_until("Kafka", PATIENCE, || {
+            listens(port) && nodes(&address) >= count
+        });
     }
 
     /// Makes a topic with settings such as `max.message.bytes`.

@@ -5,51 +5,90 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{PASSWORD, Security, USER};
-use crate::parts::child::installed;
+use crate::parts::child::{free_port, installed};
 
-pub fn settings(directory: &Path, port: u16, controller: u16) -> BTreeMap<String, String> {
-    let quorum = format!("1@127.0.0.1:{controller}");
-    let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
+/// A node of a cluster: its number, from 1, and its ports.
+#[derive(Clone, Copy)]
+pub struct Node {
+    pub id: usize,
+    pub port: u16,
+    pub controller: u16,
+}
+
+impl Node {
+    pub fn new(id: usize) -> Node {
+        Node {
+            id,
+            port: free_port(),
+            controller: free_port(),
+        }
+    }
+}
+
+/// Of one of these nodes. What one of three copies was written to outlives a node, so two of them acknowledge.
+pub fn settings(directory: &Path, own: Node, all: &[Node]) -> BTreeMap<String, String> {
+    let voter = |node: &Node| format!("{}@127.0.0.1:{}", node.id, node.controller);
+    let voters: Vec<_> = all.iter().map(voter).collect();
+    let listeners = format!(
+        "PLAINTEXT://127.0.0.1:{},CONTROLLER://127.0.0.1:{}",
+        own.port, own.controller
+    );
     let data = directory.join("data").display().to_string();
-    let pairs: [(&str, &str); 26] = [
-        ("process.roles", "broker,controller"),
-        ("node.id", "1"),
-        ("controller.quorum.voters", &quorum),
-        ("controller.listener.names", "CONTROLLER"),
-        ("listeners", &listeners),
-        (
-            "listener.security.protocol.map",
-            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        ),
-        ("inter.broker.listener.name", "PLAINTEXT"),
-        ("log.dirs", &data),
-        ("num.partitions", "1"),
-        ("offsets.topic.replication.factor", "1"),
-        ("offsets.topic.num.partitions", "1"),
-        ("transaction.state.log.replication.factor", "1"),
-        ("transaction.state.log.min.isr", "1"),
-        ("share.coordinator.state.topic.replication.factor", "1"),
-        ("share.coordinator.state.topic.min.isr", "1"),
-        ("group.initial.rebalance.delay.ms", "0"),
-        ("log.cleaner.dedupe.buffer.size", "4194304"),
-        ("log.cleaner.threads", "1"),
-        // These four: a broker that was killed is let in again after 6 s instead of 15.
-        ("broker.session.timeout.ms", "1500"),
-        ("broker.heartbeat.interval.ms", "300"),
-        ("controller.quorum.election.timeout.ms", "300"),
-        ("controller.quorum.fetch.timeout.ms", "1000"),
-        ("num.network.threads", "2"),
-        ("num.io.threads", "4"),
-        // As in the field: a client that asks for a missing topic may make it by asking.
-        ("auto.create.topics.enable", "true"),
-        ("log.segment.bytes", "16777216"),
-    ];
+    let id = own.id.to_string();
 
-    pairs
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    let pairs = [
+        ("node.id", &*id),
+        ("controller.quorum.voters", &voters.join(",")),
+        ("listeners", &listeners),
+        ("log.dirs", &data),
+    ];
+    let copies = all.len().to_string();
+    let in_sync = (all.len() - all.len() / 3).to_string();
+    let copies = COPIES.map(|key| (key, &*copies));
+    let in_sync = IN_SYNC.map(|key| (key, &*in_sync));
+
+    let all = pairs.into_iter().chain(COMMON).chain(copies).chain(in_sync);
+    all.map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect()
 }
+
+const COPIES: [&str; 4] = [
+    "default.replication.factor",
+    "offsets.topic.replication.factor",
+    "transaction.state.log.replication.factor",
+    "share.coordinator.state.topic.replication.factor",
+];
+
+const IN_SYNC: [&str; 3] = [
+    "min.insync.replicas",
+    "transaction.state.log.min.isr",
+    "share.coordinator.state.topic.min.isr",
+];
+
+const COMMON: [(&str, &str); 17] = [
+    ("process.roles", "broker,controller"),
+    ("controller.listener.names", "CONTROLLER"),
+    (
+        "listener.security.protocol.map",
+        "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    ),
+    ("inter.broker.listener.name", "PLAINTEXT"),
+    ("num.partitions", "1"),
+    ("offsets.topic.num.partitions", "1"),
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("log.cleaner.dedupe.buffer.size", "4194304"),
+    ("log.cleaner.threads", "1"),
+    // These four: a broker that was killed is let in again after 6 s instead of 15.
+    ("broker.session.timeout.ms", "1500"),
+    ("broker.heartbeat.interval.ms", "300"),
+    ("controller.quorum.election.timeout.ms", "300"),
+    ("controller.quorum.fetch.timeout.ms", "1000"),
+    ("num.network.threads", "2"),
+    ("num.io.threads", "4"),
+    // As in the field: a client that asks for a missing topic may make it by asking.
+    ("auto.create.topics.enable", "true"),
+    ("log.segment.bytes", "16777216"),
+];
 
 pub fn secure(
     settings: &mut BTreeMap<String, String>,

@@ -1,0 +1,155 @@
+//! Mode cluster: of what was answered from Kafka nothing is lost, whatever fails and whichever disk is gone.
+//!
+//! `make test` sees a gateway go with its disk, and all of them rolled. `make cluster-test` goes through every fault, for a quarter of an hour,
+//! and prints figures.
+
+mod campaign;
+mod fleet;
+mod verdict;
+mod witness;
+
+use std::time::Duration;
+
+use boxbridge_proof::simulate;
+
+use campaign::{Campaign, Gateways, for_a_while};
+use fleet::Fleet;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_goes_with_its_disk_takes_nothing_that_kafka_acknowledged() {
+    let traffic = simulate::Options {
+        rate: 30.0,
+        picture_bytes: 10_000,
+        patience: Duration::from_secs(5),
+        ..simulate::Options::default()
+    };
+    // A machine that tests is slower than a box is patient: three of these four seconds are for Kafka and the bucket.
+    let mut campaign = Campaign::start(traffic, Duration::from_secs(4)).await;
+    let goes = |fleet: &mut Fleet| lose_one_after_the_other(fleet, 2, Duration::from_secs(1));
+    campaign
+        .step("two disks are lost", Gateways::Die, goes)
+        .await;
+    campaign.step("rolled", Gateways::Roll, Fleet::roll).await;
+
+    let mut verdict = campaign.finish().await;
+    println!("{verdict}");
+    verdict.demand_that_nothing_is_lost();
+}
+
+/// Fewer where a machine does not carry them: `RATE=100 make cluster-test`.
+const RATE: f64 = 300.0;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a quarter of an hour: make cluster-test"]
+async fn what_kafka_acknowledged_outlives_every_fault() {
+    let rate = std::env::var("RATE").ok().and_then(|it| it.parse().ok());
+    let traffic = simulate::Options {
+        rate: rate.unwrap_or(RATE),
+        patience: Duration::from_secs(2),
+        ..simulate::Options::default()
+    };
+
+    let mut campaign = Campaign::start(traffic, Duration::from_millis(400)).await;
+    lose_gateways(&mut campaign).await;
+    lose_kafka(&mut campaign).await;
+    lose_bus_and_bucket(&mut campaign).await;
+    overtake(&mut campaign).await;
+
+    let mut verdict = campaign.finish().await;
+    println!("{verdict}\n{}", verdict.overtaking(ALERTS));
+    verdict.demand_that_nothing_is_lost();
+    verdict.demand_order();
+}
+
+async fn lose_gateways(campaign: &mut Campaign) {
+    let calm = |_: &mut Fleet| for_a_while(20);
+    campaign.step("calm", Gateways::Stay, calm).await;
+    let behind = Duration::from_millis(200);
+    let twenty = |fleet: &mut Fleet| lose_one_after_the_other(fleet, 20, behind);
+    campaign
+        .step("twenty disks are lost", Gateways::Die, twenty)
+        .await;
+    campaign.step("rolled", Gateways::Roll, Fleet::roll).await;
+}
+
+/// While Kafka is behind by less than a gateway waits for it.
+fn lose_one_after_the_other(fleet: &mut Fleet, times: usize, behind: Duration) {
+    for number in 0..times {
+        for_a_while(3);
+        fleet.lose(number % fleet.gateways.len(), behind);
+    }
+    for_a_while(2);
+}
+
+async fn lose_kafka(campaign: &mut Campaign) {
+    let a_node = |fleet: &mut Fleet| {
+        for_a_while(5);
+        fleet.kafka.nodes[0].kill();
+        for_a_while(15);
+        fleet.kafka.nodes[0].start_again();
+        fleet.kafka.wait();
+        for_a_while(5);
+    };
+    campaign
+        .step("a Kafka node is killed", Gateways::Stay, a_node)
+        .await;
+
+    let all = |fleet: &mut Fleet| {
+        for_a_while(5);
+        fleet.kafka.pause();
+        for_a_while(10);
+        fleet.kafka.resume();
+        for_a_while(10);
+    };
+    campaign
+        .step("Kafka is frozen for 10 s", Gateways::Stay, all)
+        .await;
+}
+
+async fn lose_bus_and_bucket(campaign: &mut Campaign) {
+    let mosquitto = |fleet: &mut Fleet| {
+        fleet.mosquitto.stop();
+        for_a_while(60);
+        fleet.mosquitto.run();
+        for_a_while(5);
+    };
+    campaign
+        .step("mosquitto is away for 60 s", Gateways::Stay, mosquitto)
+        .await;
+
+    let store = |fleet: &mut Fleet| {
+        fleet.store.kill();
+        for_a_while(60);
+        fleet.store.restart();
+        for_a_while(5);
+    };
+    campaign
+        .step("the bucket is away for 60 s", Gateways::Stay, store)
+        .await;
+}
+
+const ALERTS: &str = "alerts before them";
+
+/// Passes of employees wait for mosquitto; once it is there, alerts come as well.
+async fn overtake(campaign: &mut Campaign) {
+    let passes = simulate::Options {
+        rate: 400.0,
+        pictures: 0,
+        mix: "employee=1".parse().unwrap(),
+        patience: Duration::from_secs(2),
+        ..simulate::Options::default()
+    };
+    let alerts = simulate::Options {
+        rate: 20.0,
+        mix: "blacklist=1".parse().unwrap(),
+        ..passes.clone()
+    };
+    let away = |fleet: &mut Fleet| {
+        fleet.mosquitto.stop();
+        for_a_while(60);
+        fleet.mosquitto.run();
+    };
+    campaign
+        .backlog([("passes wait", passes), (ALERTS, alerts)], away)
+        .await;
+}
