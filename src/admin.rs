@@ -12,7 +12,6 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -36,7 +35,7 @@ pub use access::{Access, Caller};
 pub use answer::Complaint;
 pub use api::{Operator, Watchers};
 pub use audit::{Act, Audit};
-pub use health::{Health, Phase};
+pub use health::{Health, Notes, Phase};
 pub use jobs::{Job, JobKind, JobReport, JobRunning, JobState, Jobs};
 pub use openapi::{document as openapi, embedded, schema as schema_of_answer};
 
@@ -113,11 +112,8 @@ impl Port for Admin {
         }
     }
 
-    fn turn_away(&self, stream: TcpStream, _address: IpAddr) {
-        port::say_and_close(
-            stream,
-            "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
-        );
+    fn turn_away(&self, _address: IpAddr) -> &'static str {
+        "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
     }
 }
 

@@ -22,18 +22,19 @@ mod stop;
 mod tasks;
 mod upkeep;
 
-pub use data_dir::instance;
+pub use data_dir::{instance, redact_key};
 pub use destinations::keep_delivering;
 pub use logging::start as start_logging;
 pub use process::run;
 pub use reload::{NotTaken, Reload, Taken};
 pub use service_manager::Held;
 
+use listen::BoxAddresses;
 use stop::Running;
 
 /// A running gateway.
 pub struct App {
-    pub ingest_address: SocketAddr,
+    pub ingest_addresses: BoxAddresses,
     pub admin_address: SocketAddr,
     reload: Arc<Reload>,
     health: Arc<Health>,

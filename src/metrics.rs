@@ -125,6 +125,12 @@ pub fn config(generation: u64, is_refused: bool) {
     gauge!(CONFIG_RELOAD_FAILED).set(f64::from(u8::from(is_refused)));
 }
 
+/// When the time of a listener's certificate is over; `None`: it shows none any more.
+pub fn certificate(listener: &'static str, expires: Option<Timestamp>) {
+    let seconds = expires.map_or(f64::NAN, |expires| expires.0 as f64 / 1_000.0);
+    gauge!(CERTIFICATE_EXPIRY, "listener" => listener).set(seconds);
+}
+
 /// The label values of one destination, so that its rates start at zero.
 pub fn destination_exists(destination: &Arc<str>, kind: &'static str) -> Lags {
     gauge!(DESTINATION, "destination" => Arc::clone(destination), "kind" => kind).set(1.0);

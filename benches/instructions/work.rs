@@ -6,7 +6,7 @@ use std::time::Duration;
 use boxbridge::app::destinations::picture_store;
 use boxbridge::normalize::Normalized;
 use boxbridge::queue::{Entry, Queue, Settings};
-use boxbridge::route::{PicturesNow, Router, Sending};
+use boxbridge::route::{PicturesNow, RedactKey, Router, Sending};
 use boxbridge_config::{Config, Layers};
 use boxbridge_event::{Event, EventId, Lane, PictureVerdict, Sequence, Timestamp};
 use bytes::Bytes;
@@ -109,6 +109,7 @@ fn router() -> Router {
         locations,
         "b81f",
         boxbridge::normalize::table,
+        RedactKey::new(b"not used"),
     )
 }
 

@@ -18,6 +18,7 @@ use crate::metrics;
 use crate::queue::{Queue, Status, SubscriptionStatus};
 use crate::send::contact::{Contact, Finding};
 use crate::system::clock::Clock;
+use boxbridge_config::Config;
 use boxbridge_event::{Size, Timestamp};
 
 /// The phases of the process, in their order.
@@ -53,10 +54,24 @@ struct Parts {
 
 /// What people should know of the settings at any time.
 struct Settings {
-    /// Those that hold may surprise.
-    notes: Vec<String>,
+    notes: Notes,
     /// Newer ones do not hold.
     refused: Option<String>,
+}
+
+/// How the settings that hold may surprise.
+pub struct Notes {
+    /// Whatever the time.
+    pub lasting: Vec<String>,
+    /// Says how its certificates fare as of now.
+    pub config: Arc<Config>,
+}
+
+impl Notes {
+    fn now(&self) -> Vec<String> {
+        let expiring = self.config.expiry_notes(Timestamp::now());
+        self.lasting.iter().cloned().chain(expiring).collect()
+    }
 }
 
 impl Health {
@@ -78,7 +93,7 @@ impl Health {
         consumed: Vec<Arc<Consumed>>,
         clock: Arc<Clock>,
         devices: Arc<Devices>,
-        notes: Vec<String>,
+        notes: Notes,
     ) {
         let _ = self.parts.set(Parts {
             queue,
@@ -99,7 +114,7 @@ impl Health {
     }
 
     /// Other settings hold now.
-    pub fn settings_taken(&self, notes: Vec<String>) {
+    pub fn settings_taken(&self, notes: Notes) {
         if let Some(parts) = self.parts.get() {
             *parts.settings.lock() = Settings {
                 notes,
@@ -160,8 +175,8 @@ impl Health {
         findings.extend(outages.map(|outage| Finding::of("queue_outage", outage)));
         let contacts = self.contacts().iter();
         findings.extend(contacts.flat_map(|contact| contact.findings()));
-        let from_disk = self.holders().and_then(Holders::trouble);
-        findings.extend(from_disk.map(|why| Finding::of("answered_from_disk", why)));
+        let on_disk = self.holders().and_then(Holders::trouble);
+        findings.extend(on_disk.map(|trouble| Finding::of("answered_from_disk", trouble)));
         findings.extend(queue.iter().flat_map(|queue| replaying(queue)));
 
         let silence = self.devices().and_then(Devices::silence);
@@ -285,7 +300,7 @@ impl Health {
 
     pub(super) fn notes(&self) -> Vec<String> {
         let parts = self.parts.get();
-        parts.map_or_else(Vec::new, |parts| parts.settings.lock().notes.clone())
+        parts.map_or_else(Vec::new, |parts| parts.settings.lock().notes.now())
     }
 
     fn refused_settings(&self) -> Option<String> {

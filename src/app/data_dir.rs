@@ -12,6 +12,7 @@ use super::destinations;
 use crate::gateway::kept::{Aside, Quarantine};
 use crate::gateway::{Ages, Devices, Pauses, ReceivedCounts, Timetable};
 use crate::queue::{self, Queue};
+use crate::route::RedactKey;
 use crate::send::board::Board;
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
@@ -20,6 +21,7 @@ use boxbridge_config::Config;
 
 /// A client id of MQTT 3.1.1 has 23 characters at most, and `boxbridge-` stands before this.
 const INSTANCE_CHARACTERS: usize = 12;
+const REDACT_KEY: &str = "redact.key";
 
 /// Everything that is open in `data_dir`. Clones are the same.
 #[derive(Clone)]
@@ -41,6 +43,8 @@ pub(super) struct DataDir {
     pub board: Arc<Board>,
     /// What signs links, where the settings name no other.
     pub links_secret: Arc<[u8]>,
+    /// What makes stand-ins, where the settings name no other.
+    redact_secret: Arc<[u8]>,
 }
 
 /// Opens the queue for the destinations of the settings. May take long: it reads what a crash left behind.
@@ -64,7 +68,8 @@ impl DataDir {
         let dir = &config.data_dir;
 
         let instance = instance(&disk, dir)?;
-        let links_secret = links_secret(&disk, dir)?;
+        let links_secret = secret(&disk, dir, "links.secret")?;
+        let redact_secret = secret(&disk, dir, REDACT_KEY)?;
         let clock = Arc::new(Clock::open(&disk, dir));
         clock.look();
         let ages = Arc::new(Ages::new(Arc::clone(&clock), queue.newest()));
@@ -89,7 +94,15 @@ impl DataDir {
             pauses: Arc::new(pauses),
             board,
             links_secret: links_secret.into(),
+            redact_secret: redact_secret.into(),
         })
+    }
+
+    /// What routes make stand-ins with by these settings.
+    pub fn redact_key(&self, config: &Config) -> RedactKey {
+        let made = &*self.redact_secret;
+        let key = config.redact_key.as_ref();
+        RedactKey::new(key.map_or(made, |key| key.expose().as_bytes()))
     }
 }
 
@@ -113,22 +126,36 @@ pub fn instance(disk: &Disk, data_dir: &Path) -> anyhow::Result<String> {
     })
 }
 
-/// Made once per data directory, so that links outlive a restart. Twice 122 random bits.
-fn links_secret(disk: &Disk, data_dir: &Path) -> anyhow::Result<Vec<u8>> {
-    let secret = made_once(disk, &data_dir.join("links.secret"), || {
+/// The same of a gateway that is stopped. Where none was made yet, nothing has left with one either.
+pub fn redact_key(config: &Config) -> anyhow::Result<RedactKey> {
+    let made = match &config.redact_key {
+        Some(key) => key.expose().to_owned(),
+        None => found(&Disk::default(), &config.data_dir.join(REDACT_KEY))?,
+    };
+    Ok(RedactKey::new(made.as_bytes()))
+}
+
+/// Made once per data directory, so that what it signs outlives a restart. Twice 122 random bits.
+fn secret(disk: &Disk, data_dir: &Path, file: &str) -> anyhow::Result<Vec<u8>> {
+    let secret = made_once(disk, &data_dir.join(file), || {
         let halves = [0; 2].map(|_| uuid::Uuid::new_v4().simple().to_string());
         halves.concat()
     });
     secret.map(String::into_bytes)
 }
 
-/// The text in this file, which is made where there is none.
-fn made_once(disk: &Disk, path: &Path, make: impl FnOnce() -> String) -> anyhow::Result<String> {
+/// The text in this file; empty where there is none.
+fn found(disk: &Disk, path: &Path) -> anyhow::Result<String> {
     let found = disk
         .read_if_there(path)
-        .with_context(|| format!("cannot read {}", path.display()))?
-        .unwrap_or_default();
-    let found = String::from_utf8_lossy(&found).trim().to_owned();
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let found = found.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&found).trim().to_owned())
+}
+
+/// The text in this file, which is made where there is none.
+fn made_once(disk: &Disk, path: &Path, make: impl FnOnce() -> String) -> anyhow::Result<String> {
+    let found = found(disk, path)?;
     if !found.is_empty() {
         return Ok(found);
     }

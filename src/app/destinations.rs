@@ -10,7 +10,7 @@ use anyhow::Context;
 use crate::gateway::Preview;
 use crate::links::Links;
 use crate::normalize;
-use crate::route::{PictureLocations, Router, pictures_told};
+use crate::route::{self, PictureLocations, RedactKey, Router, pictures_told};
 use crate::send::embedded::Entrance;
 use crate::send::kafka::{self, Kafka};
 use crate::send::mqtt::{GatewayIdentity, Mqtt};
@@ -159,8 +159,7 @@ pub fn kafka(
 
 /// The topics that the routes can name in advance.
 pub fn kafka_topics(config: &Config, routes: &Routes) -> Vec<String> {
-    let locations = picture_store::configured(config);
-    let routed = Router::new(routes, locations, "", normalize::table).kafka_topics(&config.site);
+    let routed = route::kafka_topics(routes, &config.site);
     let links = config.send.store().links.as_ref();
     let announced = links
         .filter(|links| links.announce)
@@ -173,6 +172,7 @@ pub fn previews(
     config: &Config,
     (locations, links): (&PictureLocations, &Arc<Links>),
     epoch: &str,
+    redact_key: &RedactKey,
 ) -> Vec<Preview> {
     let destinations = config.send.destinations.iter();
     let preview = |destination: &boxbridge_config::Destination| Preview {
@@ -183,6 +183,7 @@ pub fn previews(
             locations.clone(),
             epoch,
             normalize::table,
+            redact_key.clone(),
         ),
         links: Arc::clone(links),
     };

@@ -21,6 +21,7 @@ use crate::queue::{Queue, SubscriptionStatus};
 use crate::send::embedded::{Embedded, Entrance, StartError, Subscribers};
 use crate::system::disk::Disk;
 use boxbridge_config::{Config, MQTT};
+use boxbridge_connect::tls::Encryption;
 
 /// So much is published again.
 const LOST_WITH_MEMORY: Duration = Duration::from_secs(60);
@@ -51,13 +52,14 @@ pub(super) fn note_crash(config: &Config, disk: &Disk, queue: &Queue) {
 pub(super) fn start(
     config: &Config,
     connections_max: usize,
+    encryption: &Encryption,
     disk: &Disk,
 ) -> anyhow::Result<Option<EmbeddedBroker>> {
     let Some(settings) = settings(config) else {
         return Ok(None);
     };
     Ok(Some(EmbeddedBroker {
-        broker: Arc::new(listening(settings, connections_max)?),
+        broker: Arc::new(listening(settings, connections_max, encryption)?),
         untaken: Untaken::of(disk, &config.data_dir),
     }))
 }
@@ -66,8 +68,9 @@ pub(super) fn start(
 pub fn listening(
     settings: &boxbridge_config::Embedded,
     connections_max: usize,
+    encryption: &Encryption,
 ) -> anyhow::Result<Embedded> {
-    Embedded::start(settings, connections_max).map_err(|error| match error {
+    Embedded::start(settings, connections_max, encryption.clone()).map_err(|error| match error {
         StartError::Listen {
             address,
             key,

@@ -9,22 +9,18 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::service_manager::Held;
 use super::tasks::Tasks;
 use crate::ingest::{self, Listener, Port};
 
+mod boxes;
 mod descriptors;
+mod encryptions;
 pub mod links;
 
+pub use boxes::{BoxAddresses, BoxListeners};
 pub use descriptors::Shares;
+pub use encryptions::{Encryptions, MadeEncryptions};
 pub use links::LinksListener;
-
-/// The boxes' port, which the service manager may have held.
-pub async fn for_boxes(address: SocketAddr, held: Held) -> anyhow::Result<Listener> {
-    held.listener(address)
-        .await
-        .map_err(|error| cannot_listen("ingest.listen", address, error))
-}
 
 pub fn for_admin(address: SocketAddr) -> anyhow::Result<Listener> {
     Listener::bind(address).map_err(|error| cannot_listen("admin.listen", address, error))

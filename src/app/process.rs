@@ -10,6 +10,7 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{App, Held, Reload, logging, service_manager};
+use crate::system::private;
 use crate::{commands, metrics};
 use boxbridge_config::Config;
 
@@ -23,6 +24,7 @@ pub fn run(config: Config) -> ExitCode {
     let held = Held::take();
     logging::start(&config.log);
     logging::log_panics();
+    private::keep_memory();
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::data_dir::DataDir;
 use super::destinations::{self, Delivered, Deliveries, Made, Maker, picture_store};
-use super::listen::links;
+use super::listen::{Encryptions, MadeEncryptions, links};
 use super::tasks::Tasks;
 use super::{logging, service_manager};
 use crate::admin::{Access, Health};
@@ -67,6 +67,7 @@ pub(super) struct Parts {
     pub data: DataDir,
     pub health: Arc<Health>,
     pub access: Arc<Access>,
+    pub encryptions: Encryptions,
     pub gateway: Arc<Gateway>,
     pub boxes: Arc<Service<Gateway>>,
     pub locations: PictureLocations,
@@ -108,7 +109,9 @@ impl Reload {
             .locations
             .linked_as(picture_store::configured(&config));
         let shown = (&locations, &self.parts.links);
-        destinations::previews(&config, shown, self.parts.data.queue.epoch())
+        let data = &self.parts.data;
+        let key = data.redact_key(&config);
+        destinations::previews(&config, shown, data.queue.epoch(), &key)
     }
 
     /// Reads the settings again, and takes them if they are good. The log says `why`.
@@ -156,9 +159,12 @@ impl Reload {
         let config = Arc::new(config);
         let made = self.parts.remade(&config, &changes)?;
         let links = self.parts.links_maker(&config)?;
+        let encryptions =
+            MadeEncryptions::of(&config).map_err(|error| NotTaken::because(&error))?;
         // What was kept back may have taken tokens away that are there again.
         if !changes.is_empty() || self.is_refused() {
             self.parts.links.replace(links);
+            self.parts.encryptions.adopt(&config, &encryptions);
             self.parts.adopt(&config, made);
         }
 
@@ -219,12 +225,12 @@ impl Parts {
             Some(made.map(|made| (destination, made)))
         });
         made.collect::<anyhow::Result<_>>()
-            .map_err(|error| NotTaken(vec![format!("{error:#}")]))
+            .map_err(|error| NotTaken::because(&error))
     }
 
     fn links_maker(&self, config: &Config) -> Result<LinkMaker, NotTaken> {
         let maker = links::maker(config, &self.data.links_secret, self.links_address);
-        maker.map_err(|error| NotTaken(vec![format!("{error:#}")]))
+        maker.map_err(|error| NotTaken::because(&error))
     }
 
     /// Whatever keeps the settings back: a token that was revoked lets nobody in.
@@ -268,7 +274,8 @@ impl Parts {
         }
 
         let epoch = self.data.queue.epoch();
-        let router = Router::new(&config.routes, locations, epoch, normalize::table);
+        let key = self.data.redact_key(config);
+        let router = Router::new(&config.routes, locations, epoch, normalize::table, key);
         self.gateway.adopt(config, router);
         self.boxes.adopt(config.ingest.clone());
     }
@@ -283,6 +290,7 @@ fn is_touched(name: &str, changes: &Changes) -> bool {
         "send.stall_timeout",
         "send.store.public_url",
         "send.store.links.announce",
+        "route.redact_key_file",
     ];
     let of_types = PersonType::ALL.iter().flat_map(|person_type| {
         ["live_for", "picture_wait"].map(|key| format!("route.{person_type}.{key}"))
@@ -310,6 +318,10 @@ impl Taken {
 }
 
 impl NotTaken {
+    fn because(error: &anyhow::Error) -> NotTaken {
+        NotTaken(vec![format!("{error:#}")])
+    }
+
     fn by_restart(changes: &Changes) -> NotTaken {
         let is_by_restart =
             |key: &String| changes.restart.iter().any(|(restart, _)| restart == key);

@@ -1,6 +1,6 @@
-//! Talks to the service manager (systemd's `Type=notify` with `FileDescriptorStoreMax=1`; sd_notify(3), sd_listen_fds(3)).
+//! Talks to the service manager (systemd's `Type=notify` with `FileDescriptorStoreMax=2`; sd_notify(3), sd_listen_fds(3)).
 //!
-//! It hears when boxes are answered, and it holds their port while no process of ours does. Promises: boxes that connect during a restart
+//! It hears when boxes are answered, and it holds their ports while no process of ours does. Promises: boxes that connect during a restart
 //! wait in the kernel instead of being refused. Without a service manager only that is lost, and one that cannot be told is no reason to
 //! refuse boxes.
 
@@ -38,7 +38,11 @@ pub fn reloading() {
 
 /// What the manager held while no process of ours was there.
 #[derive(Default)]
-pub struct Held(Vec<TcpListener>);
+pub struct Held {
+    sockets: Vec<TcpListener>,
+    /// Some may have been taken since.
+    had_any: bool,
+}
 
 impl Held {
     /// To be asked before there are threads: it reads and changes the environment.
@@ -47,31 +51,49 @@ impl Held {
             return Held::default();
         }
         let mut given = ListenFd::from_env();
-        Held(
-            (0..given.len())
-                .filter_map(|number| given.take_tcp_listener(number).ok()?)
-                .collect(),
-        )
+        let sockets: Vec<_> = (0..given.len())
+            .filter_map(|number| given.take_tcp_listener(number).ok()?)
+            .collect();
+        Held {
+            had_any: !sockets.is_empty(),
+            sockets,
+        }
     }
 
-    /// The boxes' port: the one that was held, if it is for `address`; else a new one, for the manager to hold from now on.
-    pub async fn listener(self, address: SocketAddr) -> io::Result<Listener> {
-        let was_held = !self.0.is_empty();
-        if let Some(held) = self.0.into_iter().find(|held| listens_on(held, address)) {
-            tracing::info!(
-                "the service manager held the boxes' port: boxes that connected meanwhile are answered now"
-            );
-            return Listener::from_std(held);
-        }
+    /// Lets go of what was held for other addresses than these: a socket that is left open would keep their ports taken.
+    pub fn keep(&mut self, addresses: &[SocketAddr]) {
+        let is_wanted = |held: &TcpListener| addresses.iter().any(|it| listens_on(held, *it));
+        self.sockets.retain(is_wanted);
+    }
 
-        let listener = if was_held {
-            tell("FDSTOREREMOVE=1\nFDNAME=ingest", &[]);
-            bound_once_given_up(address).await?
-        } else {
-            Listener::bind(address)?
+    /// A port of the boxes: the one that was held, if it is for `address`; else a new one. The manager holds it as `name` from now on.
+    pub async fn listener(&mut self, name: &str, address: SocketAddr) -> io::Result<Listener> {
+        let mut sockets = self.sockets.iter();
+        let held = sockets.position(|held| listens_on(held, address));
+        let listener = match held.map(|held| self.sockets.swap_remove(held)) {
+            Some(held) => {
+                tracing::info!(
+                    "the service manager held the boxes' port: boxes that connected meanwhile are answered now"
+                );
+                Listener::from_std(held)?
+            }
+            None if self.had_any => {
+                self.give_up(name);
+                bound_once_given_up(address).await?
+            }
+            None => Listener::bind(address)?,
         };
-        tell("FDSTORE=1\nFDNAME=ingest", &[listener.as_fd()]);
+
+        // What it holds already it does not hold twice.
+        tell(&format!("FDSTORE=1\nFDNAME={name}"), &[listener.as_fd()]);
         Ok(listener)
+    }
+
+    /// The manager holds nothing of this name any more.
+    pub fn give_up(&self, name: &str) {
+        if self.had_any {
+            tell(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), &[]);
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use super::destinations::{
     self, Common, Delivered, Deliveries, LaneThreads, Made, Maker, picture_store,
 };
 use super::embedded_broker::{self, EmbeddedBroker};
-use super::listen::{self, LinksListener, Shares};
+use super::listen::{self, BoxAddresses, BoxListeners, Encryptions, LinksListener, Shares};
 use super::reload::{self, Reload};
 use super::service_manager::Held;
 use super::stop::Running;
@@ -25,7 +25,7 @@ use super::tasks::Tasks;
 use super::upkeep::Upkeep;
 use crate::admin::{Access, Admin, Audit, Health, Jobs, Operator, Phase, Watchers};
 use crate::gateway::{Counter, Documents, Gateway, Holders, Resend, Resubmit, Workers};
-use crate::ingest::{Listener, Service};
+use crate::ingest::Service;
 use crate::links::Links;
 use crate::links::album::Album;
 use crate::metrics;
@@ -33,6 +33,7 @@ use crate::normalize;
 use crate::queue::Queue;
 use crate::route::{PictureLocations, Router};
 use crate::system::disk::Disk;
+use crate::system::private;
 use boxbridge_config::{Config, Current};
 use boxbridge_event::{Lane, Timestamp};
 
@@ -43,12 +44,13 @@ impl App {
         metrics: PrometheusHandle,
         held: Held,
     ) -> anyhow::Result<App> {
-        keep_files_private();
+        private::keep_files();
         let shares = Shares::take(&config);
         config.ingest.connections_max = shares.ingest;
 
         let access = Access::new(config.admin.tokens.as_deref());
         let start = Start {
+            encryptions: Encryptions::of(&config)?,
             config: Arc::new(config),
             started: Timestamp::now(),
             shares,
@@ -68,6 +70,7 @@ impl App {
 
 /// What every step is told.
 struct Start {
+    encryptions: Encryptions,
     config: Arc<Config>,
     started: Timestamp,
     shares: Shares,
@@ -76,7 +79,7 @@ struct Start {
 }
 
 struct Started {
-    ingest_address: SocketAddr,
+    ingest_addresses: BoxAddresses,
     admin_address: SocketAddr,
     queue: Queue,
     reload: Arc<Reload>,
@@ -87,8 +90,8 @@ impl Start {
     async fn everything(&self, held: Held, running: &mut Running) -> anyhow::Result<Started> {
         let config = &self.config;
         let (admin, admin_address) = self.serve_admin(&running.admin)?;
-        let boxes = listen::for_boxes(config.ingest.listen, held).await?;
-        let ingest_address = boxes.local_addr()?;
+        let boxes = BoxListeners::bind(&config.ingest, &self.encryptions.boxes, held).await?;
+        let ingest_addresses = boxes.addresses()?;
 
         let queue = data_dir::open_queue(config).await?;
         running.queue = Some(queue.clone());
@@ -99,7 +102,7 @@ impl Start {
         running.data = Some(data.clone());
         metrics::limits(config);
 
-        running.embedded = embedded_broker::start(config, self.shares.embedded, &data.disk)?;
+        running.embedded = self.embedded_broker(&data.disk)?;
         let locations = picture_store::locations(config, &data.disk, &queue);
         let maker = self.maker(&data, running);
         let made = maker.all(config)?;
@@ -132,6 +135,7 @@ impl Start {
             data: data.clone(),
             health: Arc::clone(&self.health),
             access: Arc::clone(&self.access),
+            encryptions: self.encryptions.clone(),
             gateway,
             boxes,
             locations,
@@ -149,13 +153,18 @@ impl Start {
         self.keep_up(data, &running.admin);
         self.health.enter(Phase::Serving);
 
-        self.say_started(ingest_address, admin_address, links_address);
+        self.say_started(ingest_addresses, admin_address, links_address);
         Ok(Started {
-            ingest_address,
+            ingest_addresses,
             admin_address,
             queue,
             reload,
         })
+    }
+
+    fn embedded_broker(&self, disk: &Disk) -> anyhow::Result<Option<EmbeddedBroker>> {
+        let encryption = &self.encryptions.embedded;
+        embedded_broker::start(&self.config, self.shares.embedded, encryption, disk)
     }
 
     /// Who makes links to pictures, and the port that opens them.
@@ -183,6 +192,7 @@ impl Start {
 
     fn serve_admin(&self, tasks: &Tasks) -> anyhow::Result<(Arc<Admin>, SocketAddr)> {
         let listener = listen::for_admin(self.config.admin.listen)?;
+        let listener = listener.encrypted(self.encryptions.admin.clone());
         let address = listener.local_addr()?;
 
         let admin = Admin::new(Arc::clone(&self.health), &self.access, self.shares.admin);
@@ -278,7 +288,7 @@ impl Start {
     /// Boxes are answered from now on, and bodies in quarantine can be handed in again.
     fn accept(
         &self,
-        boxes: Listener,
+        boxes: BoxListeners,
         gateway: &Arc<Gateway>,
         running: &Running,
     ) -> Arc<Service<Gateway>> {
@@ -289,12 +299,7 @@ impl Start {
             running.leaving.clone(),
         );
 
-        listen::serve(
-            "ingest.listen",
-            boxes,
-            Arc::clone(&service),
-            &running.ingest,
-        );
+        boxes.open(&service, &running.ingest);
         service
     }
 
@@ -309,6 +314,7 @@ impl Start {
             locations,
             data.queue.epoch(),
             normalize::table,
+            data.redact_key(&self.config),
         );
         let health = Arc::clone(&self.health);
 
@@ -340,17 +346,19 @@ impl Start {
 
     fn say_started(
         &self,
-        ingest_address: SocketAddr,
+        ingest: BoxAddresses,
         admin_address: SocketAddr,
         links_address: Option<SocketAddr>,
     ) {
         let config = &self.config;
-        for warning in &config.warnings {
+        let expiring = config.expiry_notes(self.started);
+        for warning in config.warnings.iter().chain(&expiring) {
             tracing::warn!("{warning}");
         }
 
         tracing::info!(
-            ingest.address = %ingest_address,
+            ingest.address = ingest.plain.map(tracing::field::display),
+            ingest.tls_address = ingest.tls.map(tracing::field::display),
             admin.address = %admin_address,
             links = config.send.store().links_place(links_address),
             data_dir = %config.data_dir.display(),
@@ -362,7 +370,7 @@ impl Start {
 
     fn app(self, started: Started, running: Running) -> App {
         App {
-            ingest_address: started.ingest_address,
+            ingest_addresses: started.ingest_addresses,
             admin_address: started.admin_address,
             reload: started.reload,
             health: self.health,
@@ -378,11 +386,6 @@ fn album(made: &[Made<'_>], queue: &Queue) -> anyhow::Result<Arc<Album>> {
     let store = made.iter().find(is_referenced).and_then(Made::store);
     let store = store.context("there is no store that references mean")?;
     Ok(Arc::new(Album::new(queue.clone(), store)))
-}
-
-/// Names and faces are not for every user of the machine, no matter what makes the file and what the service's umask is.
-fn keep_files_private() {
-    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
 #[cfg(test)]

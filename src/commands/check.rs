@@ -11,8 +11,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{refuse, say};
-use boxbridge_config::{Config, Destination, KAFKA, Kind, MQTT, Mqtt, Problems, STORE, StoreUrl};
-use boxbridge_event::Size;
+use boxbridge_config::{
+    Config, Destination, KAFKA, Kind, ListenerTls, MQTT, Mqtt, Problems, STORE, StoreUrl,
+};
+use boxbridge_connect::tls::server_config;
+use boxbridge_event::{Size, Timestamp};
 
 mod disk;
 mod online;
@@ -45,7 +48,8 @@ pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
         Err(problems) => return refuse(&problems),
     };
 
-    for warning in &config.warnings {
+    let expiring = config.expiry_notes(Timestamp::now());
+    for warning in config.warnings.iter().chain(&expiring) {
         say(&format!("warning   {warning}"));
     }
     say(&format!("settings  ok: {}", summary(&config)));
@@ -62,11 +66,22 @@ pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
         what: "queue".into(),
         found,
     });
-    let is_taken = report(of_queue.as_slice());
+    let of_certificates: Vec<_> = config.encrypted().map(certificate).collect();
+    let is_taken = report(of_queue.as_slice()) & report(&of_certificates);
     let fits = !options.online || fits_online(&config);
     match is_taken && fits {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
+    }
+}
+
+/// Whether a listener can show its certificate.
+fn certificate((section, tls): (&'static str, &ListenerTls)) -> Finding {
+    let until = tls.expires.for_people();
+    let shown = server_config(tls).map(|_| format!("{section}.tls_cert_file, until {until}"));
+    Finding {
+        what: "TLS".into(),
+        found: shown.map_err(|error| format!("{section}.tls_cert_file: {error}")),
     }
 }
 
@@ -109,10 +124,19 @@ fn summary(config: &Config) -> String {
         .collect();
     format!(
         "boxes on {}, MQTT {mqtt}, Kafka {kafka}{others}, queue of {} in {}",
-        config.ingest.listen,
+        ports(config),
         Size(config.queue.max_bytes),
         config.data_dir.display()
     )
+}
+
+/// Where boxes are taken.
+fn ports(config: &Config) -> String {
+    let ports = config.ingest.ports().map(|port| match port.is_encrypted() {
+        false => port.address.to_string(),
+        true => format!("{} (TLS)", port.address),
+    });
+    ports.collect::<Vec<_>>().join(" and ")
 }
 
 /// Where it is.

@@ -1,23 +1,27 @@
 //! The way of a command to the running gateway: its address, the token of the settings, and the operator's API.
 //!
 //! Promises: every call has a deadline and a limit, whatever the other side does; a gateway that is stopped is told from one that does not
-//! answer. Deliberately plain HTTP to one address: no redirects, no proxies, so the token goes nowhere else.
+//! answer. By TLS a command trusts the certificate that the settings name, or for a `--url` the authorities of `--ca-file` or of the system.
+//! Deliberately HTTP to one address: no redirects, no proxies, so the token goes nowhere else.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use http_body_util::BodyExt;
 use hyper::{Method, Response, body::Incoming};
+use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, complain, note};
 use crate::admin::Complaint;
 use crate::queue::inspect;
-use boxbridge_config::{Config, Problems, Secret};
+use boxbridge_config::{Config, Problems, Secret, Tls};
+use boxbridge_connect::tls::{client_config, pinned_config};
 
 mod address;
 mod follow;
@@ -37,12 +41,15 @@ const ANSWER_MAX: usize = 64 << 20;
 /// Which gateway is meant.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Whom {
-    /// Its admin listener, http only [default: admin.listen of the settings]
+    /// Its admin listener, http:// or https:// [default: admin.listen of the settings]
     #[arg(long, global = true, value_name = "http://HOST[:PORT]")]
     pub url: Option<AdminAddress>,
     /// A file with a token of that gateway [default: admin.token_file of the settings]
     #[arg(long, global = true, value_name = "FILE", requires = "url")]
     pub token_file: Option<PathBuf>,
+    /// A file in PEM with the authority of an https:// address [default: the system's authorities]
+    #[arg(long, global = true, value_name = "FILE", requires = "url")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The gateway of the settings.
@@ -57,6 +64,8 @@ pub enum Operator {
 pub struct Client {
     pub address: AdminAddress,
     token: Option<Secret>,
+    /// Whom it trusts, if the address is encrypted.
+    trusted: Option<Arc<ClientConfig>>,
 }
 
 impl Whom {
@@ -66,12 +75,13 @@ impl Whom {
         config: impl FnOnce() -> Result<Config, Problems>,
     ) -> Result<Client, UnknownGateway> {
         let Some(address) = self.url.clone() else {
-            return Ok(Client::of(&config().map_err(UnknownGateway::Settings)?));
+            let config = config().map_err(UnknownGateway::Settings)?;
+            return Client::of(&config).map_err(UnknownGateway::File);
         };
         let token = self.token_file.as_ref().map(|file| {
             let text = std::fs::read_to_string(file);
             text.map_err(|error| {
-                UnknownGateway::TokenFile(format!("cannot read {}: {error}", file.display()))
+                UnknownGateway::File(format!("cannot read {}: {error}", file.display()))
             })
         });
 
@@ -79,9 +89,17 @@ impl Whom {
         let token = token
             .as_deref()
             .and_then(|text| text.lines().map(str::trim).find(|line| !line.is_empty()));
+        let trusted = address.is_encrypted().then(|| {
+            let authority = Tls {
+                ca_file: self.ca_file.clone(),
+                ..Tls::default()
+            };
+            client_config(&authority).map_err(|error| UnknownGateway::File(error.to_string()))
+        });
         Ok(Client {
             address,
             token: token.map(Secret::new),
+            trusted: trusted.transpose()?,
         })
     }
 }
@@ -90,7 +108,8 @@ impl Whom {
 #[derive(Debug)]
 pub enum UnknownGateway {
     Settings(Problems),
-    TokenFile(String),
+    /// Of its token, or of its authority.
+    File(String),
 }
 
 impl UnknownGateway {
@@ -98,7 +117,7 @@ impl UnknownGateway {
     pub fn say(&self) -> ExitCode {
         match self {
             UnknownGateway::Settings(problems) => refuse_settings(problems),
-            UnknownGateway::TokenFile(problem) => {
+            UnknownGateway::File(problem) => {
                 complain(problem);
                 ExitCode::from(EXIT_CONFIG)
             }
@@ -123,7 +142,7 @@ impl Operator {
 
     /// Running, if its admin listener answers.
     async fn find(config: Config) -> Result<Operator, Complaint> {
-        let client = Client::of(&config);
+        let client = Client::of(&config).map_err(nowhere)?;
         let why = match client.livez().await {
             Ok(()) => return Ok(Operator::Running(client)),
             Err(why) => why,
@@ -133,11 +152,6 @@ impl Operator {
         }
 
         let (address, folder) = (&client.address, config.data_dir.display());
-        let nowhere = |message: String| Complaint {
-            status: 0,
-            code: UNREACHABLE.into(),
-            message,
-        };
         let queue = std::fs::metadata(config.data_dir.join("queue"));
         if queue.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             return Err(nowhere(format!(
@@ -155,13 +169,25 @@ impl Operator {
 /// The code of a complaint that no gateway made.
 const UNREACHABLE: &str = "unreachable";
 
+fn nowhere(message: String) -> Complaint {
+    Complaint {
+        status: 0,
+        code: UNREACHABLE.into(),
+        message,
+    }
+}
+
 impl Client {
-    pub fn of(config: &Config) -> Client {
+    /// The gateway of these settings; else what is wrong with the file of its certificate.
+    pub fn of(config: &Config) -> Result<Client, String> {
         let tokens = config.admin.tokens.iter().flatten();
-        Client {
-            address: AdminAddress::of(config.admin.listen),
+        let shown = config.admin.tls.as_ref();
+        let trusted = shown.map(|tls| pinned_config(&tls.cert_file)).transpose();
+        Ok(Client {
+            address: AdminAddress::of(&config.admin),
             token: tokens.into_iter().next().cloned(),
-        }
+            trusted: trusted.map_err(|error| error.to_string())?,
+        })
     }
 
     pub async fn get(&self, path: &str) -> Result<Value, Complaint> {
@@ -238,20 +264,17 @@ impl Client {
     ) -> Result<Response<Incoming>, NoAnswer> {
         let authority = self.address.authority();
         let request = http::request(method, path, authority, self.token.as_ref(), body)?;
-        timeout_at(deadline, http::send(authority, request))
+        let sent = http::send(&self.address, self.trusted.as_ref(), request);
+        timeout_at(deadline, sent)
             .await
             .unwrap_or(Err(NoAnswer::Silent))
     }
 
     fn unreachable(&self, why: &NoAnswer) -> Complaint {
         let address = &self.address;
-        Complaint {
-            status: 0,
-            code: UNREACHABLE.into(),
-            message: format!(
-                "no gateway at {address}: {why}; is it running, and is this its admin.listen?"
-            ),
-        }
+        nowhere(format!(
+            "no gateway at {address}: {why}; is it running, and is this its admin.listen?"
+        ))
     }
 }
 

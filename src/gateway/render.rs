@@ -105,7 +105,7 @@ impl Render for ToBus {
 
     fn waits(&self, event: &Event) -> Option<PictureWait> {
         self.router
-            .stores(event)
+            .shows_pictures(event)
             .then(|| self.router.picture_wait(event.person_type))
     }
 
@@ -117,7 +117,7 @@ impl Render for ToBus {
     }
 
     fn needs_pictures(&self, event: &Event) -> bool {
-        self.router.wants_inline(event.person_type) && self.router.stores(event)
+        self.router.wants_inline(event.person_type) && self.router.shows_pictures(event)
     }
 
     /// The reference still says where the picture will be.
@@ -133,7 +133,7 @@ impl Render for ToBus {
         sending: &Sending<'_>,
         pictures: Vec<Picture>,
     ) -> Option<Message> {
-        let links = match self.router.stores(event) {
+        let links = match self.router.shows_pictures(event) {
             true => self.linked(event, sending),
             false => Vec::new(),
         };

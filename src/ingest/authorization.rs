@@ -10,14 +10,18 @@ use axum::http::request::Parts;
 use hyper::HeaderMap;
 
 use super::Accept;
+use super::port::Greeting;
 use super::service::{Peer, Service};
 use boxbridge_config::Ingest;
 use boxbridge_event::{BoxPass, Code, Refusal};
 
+mod certificate;
 mod forwarded;
 mod tokens;
 
 pub(super) use tokens::is_shown as is_token_shown;
+
+pub(super) use certificate::pass as pass_of_certificate;
 
 /// The sender of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +82,10 @@ pub(super) fn admit(
     match (&peer.pass, &settings.tokens) {
         (Some(of_connection), _) => Ok(of_connection.clone()),
         (None, Some(tokens)) => tokens::pass(tokens, parts, sender),
+        (None, None) if peer.greeting == Greeting::Tls && settings.asks_for_certificates => {
+            let message = "a certificate of ingest.tls_client_ca_file lets a box in, and this connection shows none";
+            Err(Refusal::new(Code::CertificateMissing, message))
+        }
         (None, None) => Ok(BoxPass::default()),
     }
 }

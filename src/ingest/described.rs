@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::path::Path;
+use boxbridge_config::BoxPort;
 use boxbridge_event::Code;
 
 /// Among the components of the document.
@@ -144,10 +145,15 @@ fn presence() -> Value {
     })
 }
 
-/// All codes but that of a connection which ends without an answer.
+/// All codes but those of a connection which ends without an answer.
 fn answered() -> impl Iterator<Item = Code> {
     let codes = Code::ALL.iter().copied();
-    codes.filter(|code| *code != Code::ProxyHeaderInvalid)
+    codes.filter(|code| !matches!(code, Code::ProxyHeaderInvalid | Code::TlsFailed))
+}
+
+fn servers(settings: &boxbridge_config::Ingest) -> Value {
+    let server = |port: BoxPort| json!({"url": format!("{}://{}", port.scheme, port.address), "description": format!("the boxes' port: {}", port.key)});
+    settings.ports().map(server).collect()
 }
 
 fn item(path: Path, name: &str, settings: &boxbridge_config::Ingest) -> Value {
@@ -156,7 +162,7 @@ fn item(path: Path, name: &str, settings: &boxbridge_config::Ingest) -> Value {
         .replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     let parameter = |name: &str, about: &str| json!({"name": name, "in": "query", "required": false, "description": about, "schema": {"type": "string"}});
     json!({
-        "servers": [{"url": format!("http://{}", settings.listen), "description": "the boxes' port: ingest.listen"}],
+        "servers": servers(settings),
         "post": {
             "operationId": format!("post_{id}"),
             "summary": summary(path),

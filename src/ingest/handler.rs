@@ -16,6 +16,7 @@ use super::body_memory::BodyMemory;
 use super::commit::{Upload, commit};
 use super::head;
 use super::path::{self, Path};
+use super::port::Greeting;
 use super::service::{NO_PATH, Peer, Service};
 use super::{Accept, Ended, Received};
 use crate::metrics;
@@ -125,6 +126,11 @@ async fn serve<A: Accept>(
 
 /// What the request is let in with, as far as its head says.
 fn judge(request: &RequestHead) -> Result<BoxPass, Refusal> {
+    if request.peer.greeting == Greeting::PlainToTls {
+        let message = "this port speaks TLS: the address begins with https://";
+        return Err(Refusal::new(Code::TlsWanted, message));
+    }
+
     let parts = &request.parts;
     let (method, path) = (&parts.method, request.path);
     // Everybody may look whether we are here; a technician who shows a token is told whether it is good.

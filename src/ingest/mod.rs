@@ -5,7 +5,7 @@
 //! byte on a body is committed by a task of its own, so the box may hang up. Deliberately looks into a body only to find its end:
 //! `normalize` reads it.
 //!
-//! `port` holds the layers below HTTP: places, deadlines, PROXY headers, and TLS once there is any. `service` is the state that all
+//! `port` holds the layers below HTTP: places, deadlines, PROXY headers and TLS. `service` is the state that all
 //! connections share, and serves one. A request passes `handler`: `path` says what it is for, `authorization` whose it is and whether they may
 //! send, `head` judges it as HTTP. Then `body` reads it into a `memory` on a budget, `commit`
 //! hands it to the gateway, `answer` writes the reply, and `refusals` logs what was refused. `described` tells people of all this.

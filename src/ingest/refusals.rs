@@ -5,6 +5,7 @@
 //! with many boxes, and who shows a good token is let in whatever others show. Metrics count the refusals.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,13 @@ impl Refusals {
             line.not_let_in = line.not_let_in.saturating_add(1);
             line.not_let_in > TOLD_MAX
         })
+    }
+
+    /// The same of a connection that brought no request, and what its end was.
+    pub fn say_why(&self, source: IpAddr, code: Code, error: &io::Error) {
+        if let Some(left_out) = self.may_say(ShareKey::of(source)) {
+            tracing::warn!(source.address = %source, code = code.as_str(), %error, left_out, "refused");
+        }
     }
 
     /// How many lines were left out before this one; `None` if this one is left out too.

@@ -1,6 +1,7 @@
 //! The HTTP service on the boxes' port: its shared state, and how one connection is served.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Once};
 
@@ -10,15 +11,19 @@ use axum::http::header::CONNECTION;
 use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
+use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::authorization::pass_of_certificate;
 use super::body_memory::{BodyMemory, Budget, History, Limit};
 use super::handler::handle;
 use super::path::Path;
-use super::port::{self, Activity, Deadlines, NewConnection, NoHeader, Place, Places, Port, Said};
+use super::port::{
+    self, Activity, Deadlines, Greeting, NewConnection, NoHeader, Place, Places, Port, Said, Wire,
+};
 use super::refusals::Refusals;
 use super::{Accept, Ended, answer, body};
 use crate::metrics;
@@ -55,6 +60,7 @@ pub(super) struct Peer {
     pub address: IpAddr,
     /// A trusted proxy, whose headers name the sender.
     pub is_proxy: bool,
+    pub greeting: Greeting,
     pub activity: Activity,
     /// What the connection itself lets its requests in with.
     pub pass: Option<BoxPass>,
@@ -80,7 +86,7 @@ impl<A: Accept> Service<A> {
     ) -> Arc<Service<A>> {
         Arc::new(Service {
             accept,
-            places: Places::new(settings.connections_max),
+            places: Places::with_doors(settings.connections_max, settings.ports().count()),
             realtime: Budget::new(Limit::live(&settings)),
             history: History::new(Limit::of_history(&settings)),
             settings: Current::new(settings),
@@ -131,6 +137,7 @@ impl<A: Accept> Service<A> {
         let peer = |address, is_proxy| Peer {
             address,
             is_proxy,
+            greeting: Greeting::Plain,
             activity: activity.clone(),
             pass: None,
             place: Arc::clone(place),
@@ -151,6 +158,34 @@ impl<A: Accept> Service<A> {
             }
             Err(error) => {
                 self.no_proxy_header(address, &error);
+                None
+            }
+        }
+    }
+
+    /// Opens a connection, and finds out who is at the other end; `None` if that ends it.
+    async fn opened(
+        &self,
+        (mut stream, tls): (TcpStream, Option<Arc<ServerConfig>>),
+        address: IpAddr,
+        activity: &Activity,
+        place: &Arc<Place>,
+    ) -> Option<(Wire, Peer)> {
+        let mut peer = self.peer(&mut stream, address, activity, place).await?;
+        let settings = self.settings();
+        let deadlines = Deadlines {
+            idle: settings.idle_timeout,
+            head: settings.header_timeout,
+        };
+
+        match port::open(stream, tls, activity, deadlines).await {
+            Ok((wire, greeting)) => {
+                peer.pass = wire.certificate().map(pass_of_certificate);
+                peer.greeting = greeting;
+                Some((wire, peer))
+            }
+            Err(error) => {
+                self.not_opened(peer.address, &error);
                 None
             }
         }
@@ -200,6 +235,15 @@ impl<A: Accept> Service<A> {
         self.accept.count(feed, Ended::Refused(code));
     }
 
+    /// A box that does not trust our certificate, or shows a wrong one, loses its event: that is counted. Who only looked does not.
+    fn not_opened(&self, source: IpAddr, error: &io::Error) {
+        if port::is_failed_handshake(error) {
+            self.refused_unread(Code::TlsFailed);
+            self.refusals.say_why(source, Code::TlsFailed, error);
+        }
+        tracing::debug!(peer = %source, %error, "connection ended");
+    }
+
     fn connection_failed(&self, source: IpAddr, error: &hyper::Error) {
         // hyper answers these requests itself, without a body; here they are counted and logged.
         let code = match () {
@@ -227,38 +271,35 @@ impl<A: Accept> Port for Service<A> {
 
     async fn serve(self: Arc<Self>, connection: NewConnection, stop: CancellationToken) {
         let NewConnection {
-            mut stream,
+            stream,
+            tls,
             address,
             activity,
             place,
         } = connection;
         let _open = OpenConnection::new();
+        let address = address.ip().to_canonical();
         let place = Arc::new(place);
-        let peer = tokio::select! {
+        let opened = tokio::select! {
             // A stop between the accept and this line must not drop a connection that is ready.
             biased;
-            peer = self.peer(&mut stream, address.ip().to_canonical(), &activity, &place) => peer,
+            opened = self.opened((stream, tls), address, &activity, &place) => opened,
             () = port::last_call(&stop, &activity) => None,
         };
-        let Some(peer) = peer else { return };
+        let Some((wire, peer)) = opened else { return };
 
         let source = peer.address;
-        let settings = self.settings();
-        let deadlines = Deadlines {
-            idle: settings.idle_timeout,
-            head: settings.header_timeout,
-        };
         let service = self.http(peer);
-        if let Err(error) = port::run(stream, service, &activity, deadlines, &stop).await {
+        if let Err(error) = port::run(wire, service, &activity, &stop).await {
             self.connection_failed(source, &error);
         }
     }
 
-    fn turn_away(&self, stream: TcpStream, address: IpAddr) {
+    fn turn_away(&self, address: IpAddr) -> &'static str {
         self.refused_unread(Code::OverBudget);
         self.refusals
             .say(address.to_canonical(), NO_PATH, Code::OverBudget);
-        port::say_and_close(stream, answer::NO_PLACE);
+        answer::NO_PLACE
     }
 }
 

@@ -12,7 +12,6 @@ use axum::http::header::{self, HeaderValue};
 use axum::http::{Method, Response, StatusCode};
 use hyper::Request;
 use hyper::body::Incoming;
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::Links;
@@ -116,11 +115,8 @@ impl Port for LinksPort {
         }
     }
 
-    fn turn_away(&self, stream: TcpStream, _address: IpAddr) {
-        port::say_and_close(
-            stream,
-            "HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
-        );
+    fn turn_away(&self, _address: IpAddr) -> &'static str {
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
     }
 }
 

@@ -22,6 +22,8 @@ names! {
     gauge BUILD = "boxbridge_build_info";
     /// When the process started, in seconds since 1970.
     gauge STARTED = "boxbridge_start_time_seconds";
+    /// When the time of a listener's TLS certificate is over, in seconds since 1970.
+    gauge CERTIFICATE_EXPIRY = "boxbridge_tls_certificate_expiry_seconds";
     /// Faults of the program itself (panics), each caught where it ends one thing: report it.
     counter FAULTS = "boxbridge_faults_total";
     /// Why boxes should not come here now: 1 for each cause that holds, all 0 = ready.

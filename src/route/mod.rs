@@ -7,22 +7,23 @@
 //! What is told of a device is no record: `device_status` makes its message, and `discovery` those that tell Home Assistant of a site's alerts.
 //! `pictures_told` makes the second word on an event's pictures.
 //!
-//! `topic` fills in where a message goes, `payload` and `attributes` say what is in it, and `picture_locations` where its pictures lie. What a
-//! route changes of an event before it is written (such as leaving out a name) belongs here too, in a file of its own.
+//! `redaction` leaves out of an event what its route does not want to leave. Then `topic` fills in where a message goes, `payload` and
+//! `attributes` say what is in it, and `picture_locations` where its pictures lie.
 //!
 //! Act or record: a real-time event may be acted on until its route's `live_for` after it was received, whatever its own clock says. An
 //! event from the platform may be acted on only if it occurred within `live_for`, history and replays never. Only an event that may be
 //! acted on is urgent. This is decided once, when the event is accepted, and kept with it: a changed route never makes a backlog live.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use boxbridge_config::{Field, Format, Part, PicturePolicy, PictureWait, Route, Routes, Template};
-use boxbridge_event::document::Table;
+use boxbridge_event::document::{Meaning, Table};
 use boxbridge_event::{
-    Act, ClockSource, Dialect, Event, Feed, Lane, Message, Object, PersonType, Picture,
+    Act, ClockSource, Dialect, Event, EventId, Feed, Lane, Message, Object, PersonType, Picture,
     PictureKind, PictureVerdict, Sequence, Timestamp,
 };
 
@@ -33,9 +34,11 @@ mod onward;
 mod payload;
 mod picture_locations;
 pub mod pictures_told;
+mod redaction;
 mod topic;
 
 pub use picture_locations::{PictureLocations, Through};
+pub use redaction::RedactKey;
 pub use topic::gateway_topic;
 
 use payload::{Moment, SequenceInEpoch};
@@ -52,6 +55,7 @@ pub struct Router {
     places: PictureLocations,
     epoch: String,
     tables: Tables,
+    redact_key: RedactKey,
 }
 
 /// Where the fields of a dialect's document stand.
@@ -93,13 +97,20 @@ pub enum PicturesNow {
 }
 
 impl Router {
-    /// `epoch` is the log's: sequences count within it. `tables` rebuilds the vendor's own document.
-    pub fn new(routes: &Routes, places: PictureLocations, epoch: &str, tables: Tables) -> Router {
+    /// `epoch` is the log's: sequences count within it. `tables` rebuilds the vendor's own document. `redact_key` makes stand-ins for ids.
+    pub fn new(
+        routes: &Routes,
+        places: PictureLocations,
+        epoch: &str,
+        tables: Tables,
+        redact_key: RedactKey,
+    ) -> Router {
         Router {
             routes: routes.clone(),
             places,
             epoch: epoch.to_owned(),
             tables,
+            redact_key,
         }
     }
 
@@ -143,6 +154,7 @@ impl Router {
     /// The message for MQTT; `None` if this type has no route there, or no late topic for an event that is late.
     pub fn mqtt(&self, event: &Event, sending: &Sending<'_>) -> Option<Message> {
         let route = self.routes.of(event.person_type);
+        let event = &*self.redacted(event, route);
         let is_live = matches!(self.still(event, sending), Still::Live(_));
         let template = if is_live {
             &route.mqtt_topic
@@ -161,9 +173,16 @@ impl Router {
     /// The message for Kafka; `None` if this type has no route there.
     pub fn kafka(&self, event: &Event, sending: &Sending<'_>) -> Option<Message> {
         let route = self.routes.of(event.person_type);
-        let topic = topic::render(route.kafka_topic.as_ref()?, event);
+        let template = route.kafka_topic.as_ref()?;
+        let event = &*self.redacted(event, route);
+        let topic = topic::render(template, event);
         let key = topic::render(&route.kafka_key, event);
         Some(self.message(event, sending, route, topic, key))
+    }
+
+    /// What stands for an event's id in messages that must not tell whose it is.
+    pub fn stand_in(&self, id: EventId) -> EventId {
+        self.redact_key.id(id)
     }
 
     /// The event in our own shape, whatever its route says: for people to look at. Without its pictures' bytes.
@@ -200,6 +219,13 @@ impl Router {
             && event.pictures.iter().next().is_some()
     }
 
+    /// Whether a message about this event shows a picture that goes to the store.
+    pub fn shows_pictures(&self, event: &Event) -> bool {
+        let redaction = &self.routes.of(event.person_type).redaction;
+        let mut kinds = event.pictures.iter().map(|(kind, _)| kind);
+        self.stores(event) && kinds.any(|kind| !redaction.hides(Meaning::Picture(kind)))
+    }
+
     /// How long an event of this type waits for its pictures.
     pub fn picture_wait(&self, person_type: PersonType) -> PictureWait {
         self.routes.of(person_type).picture_wait
@@ -210,16 +236,8 @@ impl Router {
         self.routes.of(person_type).pictures == PicturePolicy::Inline
     }
 
-    /// Every Kafka topic that an event of this site can go to.
-    pub fn kafka_topics(&self, site: &str) -> BTreeSet<String> {
-        let mut topics = BTreeSet::new();
-        for (person_type, route) in self.routes.iter() {
-            for feed in Feed::ALL {
-                let template = route.kafka_topic.as_ref();
-                topics.extend(template.map(|it| kafka_topic(it, site, person_type, *feed)));
-            }
-        }
-        topics
+    fn redacted<'e>(&self, event: &'e Event, route: &Route) -> Cow<'e, Event> {
+        redaction::redacted(event, route, self.tables, &self.redact_key)
     }
 
     /// Whether one may still act on an event at the moment of sending.
@@ -305,6 +323,18 @@ impl Still {
             Still::Never => None,
         }
     }
+}
+
+/// Every Kafka topic that an event of this site can go to.
+pub fn kafka_topics(routes: &Routes, site: &str) -> BTreeSet<String> {
+    let mut topics = BTreeSet::new();
+    for (person_type, route) in routes.iter() {
+        for feed in Feed::ALL {
+            let template = route.kafka_topic.as_ref();
+            topics.extend(template.map(|it| kafka_topic(it, site, person_type, *feed)));
+        }
+    }
+    topics
 }
 
 /// A Kafka topic has only these fields.

@@ -13,6 +13,7 @@ pub const PICTURES_SCHEMA: &str = include_str!("pictures.schema.json");
 
 /// For MQTT, never retained.
 pub fn to_mqtt(router: &Router, event: &Event, sending: &Sending<'_>) -> Message {
+    let event = &*router.redacted(event, router.routes.of(event.person_type));
     let topic = format!("boxbridge/{}/pictures/{}", event.origin.site, event.id);
     message(router, event, sending, topic, String::new())
 }
@@ -20,6 +21,7 @@ pub fn to_mqtt(router: &Router, event: &Event, sending: &Sending<'_>) -> Message
 /// With the key of the event, so that it comes behind the event's own.
 pub fn to_kafka(router: &Router, event: &Event, sending: &Sending<'_>) -> Message {
     let route = router.routes.of(event.person_type);
+    let event = &*router.redacted(event, route);
     let key = topic::render(&route.kafka_key, event);
     message(router, event, sending, KAFKA_TOPIC.to_owned(), key)
 }

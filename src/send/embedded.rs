@@ -4,12 +4,13 @@
 //! subscribe. A subscriber costs the others nothing:
 //! connections, sessions, subscriptions, memory and the lane's patience are shared out by address, and each message that a subscriber
 //! misses is counted. A publication that nobody subscribes to is acknowledged as such (MQTT 5, 0x10). Deliberately writes nothing to disk: a
-//! delivered message was handed to the sessions of that moment. It knows no TLS, no QoS 2 on the way out (events are QoS 1), and
+//! delivered message was handed to the sessions of that moment. It knows no QoS 2 on the way out (events are QoS 1), and
 //! no shared subscriptions.
 
 use std::net::SocketAddr;
 
 use boxbridge_config::{MqttTransport, MqttVersion, Secret};
+use boxbridge_connect::tls::Encryption;
 
 #[cfg(feature = "embedded-broker")]
 mod broker;
@@ -19,6 +20,7 @@ mod broker {
 
     use super::{Addresses, StartError};
     use boxbridge_config::{BrokerUsers, Secret};
+    use boxbridge_connect::tls::Encryption;
 
     pub(super) enum Running {}
 
@@ -34,6 +36,7 @@ mod broker {
     pub(super) fn start(
         _config: &boxbridge_config::Embedded,
         _connections_max: usize,
+        _encryption: Encryption,
     ) -> Result<(Running, Addresses), StartError> {
         Err(StartError::NotBuilt)
     }
@@ -97,8 +100,9 @@ impl Embedded {
     pub fn start(
         config: &boxbridge_config::Embedded,
         connections_max: usize,
+        encryption: Encryption,
     ) -> Result<Embedded, StartError> {
-        let (running, addresses) = broker::start(config, connections_max)?;
+        let (running, addresses) = broker::start(config, connections_max, encryption)?;
         Ok(Embedded { running, addresses })
     }
 

@@ -88,6 +88,11 @@
 {{- end -}}
 {{- end -}}
 
+{{- $redacts := regexMatch `"(pseudonym":true|redact":\[")` (toJson .Values.route) -}}
+{{- if and $redacts (gt (int .Values.replicas) 1) (not .Values.route.redact_key_file) -}}
+{{- $problems = append $problems "route.redact_key_file is empty: each replica would make other stand-ins for one person and for one event; give all of them one key, a Secret mounted with extraVolumes" -}}
+{{- end -}}
+
 {{- if lt $queue 268435456 -}}
 {{- $problems = append $problems (printf "queue.max_bytes (%v) is under 256MiB, the least that the program takes" .Values.queue.max_bytes) -}}
 {{- else if gt $queue $volume -}}

@@ -49,7 +49,7 @@
 {{- if eq .Values.mode "cluster" -}}{{- include "boxbridge.setForCluster" $settings -}}{{- end -}}
 {{- $start := dict "site" .Values.site "log" (dig "format" "" (default dict .Values.log)) "queue" .Values.queue.max_bytes -}}
 {{- with $settings.queue.answer_from -}}{{- $_ := set $start "answer_from" . -}}{{- end -}}
-{{- $_ := set $start "ports" (list .Values.ingest.listen .Values.admin.listen (dig "connections_max" "" .Values.ingest)) -}}
+{{- $_ := set $start "ports" (list .Values.ingest.listen .Values.ingest.tls_listen .Values.admin.listen (dig "connections_max" "" .Values.ingest)) -}}
 {{- $_ := set $start "links" (list .Values.send.store.links.mode .Values.send.store.links.listen) -}}
 {{- range $name, $destination := $settings.send -}}
 {{- if kindIs "map" $destination -}}

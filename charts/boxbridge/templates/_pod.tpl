@@ -41,6 +41,10 @@ spec:
       ports:
         - name: ingest
           containerPort: {{ include "boxbridge.port" .Values.ingest.listen }}
+        {{- with .Values.ingest.tls_listen }}
+        - name: ingest-tls
+          containerPort: {{ include "boxbridge.port" . }}
+        {{- end }}
         - name: admin
           containerPort: {{ include "boxbridge.port" .Values.admin.listen }}
         {{- with include "boxbridge.linksPort" . }}
@@ -51,11 +55,17 @@ spec:
         httpGet:
           path: /readyz
           port: admin
+          {{- if .Values.admin.tls_cert_file }}
+          scheme: HTTPS
+          {{- end }}
         {{- toYaml .Values.readinessProbe | nindent 8 }}
       livenessProbe:
         httpGet:
           path: /livez
           port: admin
+          {{- if .Values.admin.tls_cert_file }}
+          scheme: HTTPS
+          {{- end }}
         {{- toYaml .Values.livenessProbe | nindent 8 }}
       resources:
         {{- toYaml .Values.resources | nindent 8 }}

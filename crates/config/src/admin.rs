@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 
 use crate::reader::Reader;
 use crate::reader::effect::LISTENS;
+use crate::values::listener_tls::ListenerTls;
 use crate::values::secret::Secret;
 
 #[derive(Clone, Debug)]
 pub struct Admin {
     pub listen: SocketAddr,
+    /// `None`: it speaks no TLS.
+    pub tls: Option<ListenerTls>,
     /// Where the tokens stand; `None` where there are none.
     pub token_file: Option<PathBuf>,
     /// Everybody who asks shows one of these; `None` = only this machine may ask, and shows none.
@@ -31,15 +34,17 @@ impl Admin {
 
         Admin {
             listen,
+            tls: read.listener_tls("admin"),
             token_file,
             tokens,
         }
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let is_open = !self.listen.ip().is_loopback() && self.tokens.is_some();
+        let is_reached = !self.listen.ip().is_loopback() && self.tokens.is_some();
+        let is_open = is_reached && self.tls.is_none();
         let warning = format!(
-            "admin.listen ({}) speaks no TLS: the tokens of {TOKEN_FILE} cross the network in the clear, put a proxy that encrypts before it",
+            "admin.listen ({}) speaks no TLS: the tokens of {TOKEN_FILE} cross the network in the clear, set admin.tls_cert_file and admin.tls_key_file",
             self.listen
         );
         Vec::from_iter(is_open.then_some(warning))

@@ -3,10 +3,10 @@
 //! Promises: a setting that is wrong by itself raises nothing in the rules that join it with another. Deliberately looks no further than this
 //! machine's own disk and name.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use boxbridge_event::{PersonType, Size};
+use boxbridge_event::{Size, Timestamp};
 
 use crate::admin::Admin;
 use crate::ingest::Ingest;
@@ -19,17 +19,20 @@ use crate::reader::Reader;
 use crate::reader::effect::{DESTINATIONS, NAMES};
 use crate::reader::form::Form;
 use crate::reader::units::{written, written_size};
-use crate::route::{Format, Routes};
-use crate::send::{DEVICE_STATUS_TOPIC, Destination, Kind, Links, Send, StoreUrl};
+use crate::route::Routes;
+use crate::send::{Destination, Kind, Links, Send, StoreUrl};
 use crate::values::host_name::host_name;
 use crate::values::kind::STORE;
+use crate::values::listener_tls::ListenerTls;
 use crate::values::named_file::NamedFile;
+use crate::values::secret::Secret;
 use crate::values::site::is_site;
-use crate::values::template::{Field, Template};
 
 mod answer_from;
 mod current;
 mod from_kafka;
+mod ports;
+mod retained;
 mod settings;
 
 pub use current::Current;
@@ -49,6 +52,8 @@ pub struct Config {
     pub queue: Queue,
     /// What holds before a destination says otherwise; lane, life and wait of an event are these.
     pub routes: Routes,
+    /// What makes stand-ins for what routes leave out, shared by several gateways; `None` = made once in `data_dir`.
+    pub redact_key: Option<Secret>,
     pub send: Send,
     /// Sentences about settings that are allowed and may surprise; said at start.
     pub warnings: Vec<String>,
@@ -93,6 +98,23 @@ impl Config {
         changes
     }
 
+    /// Each listener that speaks TLS, by its section.
+    pub fn encrypted(&self) -> impl Iterator<Item = (&'static str, &ListenerTls)> {
+        let ingest = self.ingest.tls.as_ref().map(|tls| ("ingest", tls));
+        let admin = self.admin.tls.as_ref().map(|tls| ("admin", tls));
+        let embedded = self.send.mqtt().filter(|mqtt| mqtt.broker.is_none());
+        let embedded = embedded.and_then(|mqtt| mqtt.embedded.tls.as_deref());
+        let embedded = embedded.map(|tls| ("send.mqtt.embedded", tls));
+        ingest.into_iter().chain(admin).chain(embedded)
+    }
+
+    /// What people should know of our certificates as of `now`.
+    pub fn expiry_notes(&self, now: Timestamp) -> Vec<String> {
+        let notes = self.encrypted();
+        let notes = notes.filter_map(|(section, tls)| tls.expiry_note(section, now));
+        notes.collect()
+    }
+
     pub(crate) fn read(read: &mut Reader) -> Config {
         let form = Form::Pattern("^[a-z0-9-]{1,32}$");
         let site = read
@@ -114,6 +136,7 @@ impl Config {
             normalize: Normalize::read(read),
             queue: Queue::read(read),
             routes: Routes::read(read),
+            redact_key: read.live().key_file("route.redact_key_file"),
             send: Send::read(read),
             warnings: Vec::new(),
             site,
@@ -140,9 +163,10 @@ fn check(config: &Config, read: &mut Reader) {
 
     config.routes.check(read);
     destinations(config, read);
+    if let Some(mqtt) = config.send.mqtt() {
+        mqtt.check(read, config.ingest.insecure);
+    }
     answer_from::check(&config.queue, &config.send, read);
-    let mqtt = config.send.mqtt().into_iter();
-    mqtt.for_each(|mqtt| mqtt.check(read, config.ingest.insecure));
     config.ingest.check(read);
 
     if config.normalize.dedupe_window > config.queue.replay_window {
@@ -156,21 +180,7 @@ fn check(config: &Config, read: &mut Reader) {
         read.joint(&["normalize.dedupe_window", "queue.replay_window"], problem);
     }
 
-    ports(config, read);
-}
-
-/// No two listeners have one port.
-fn ports(config: &Config, read: &mut Reader) {
-    let listeners = listeners(config);
-    for (before, (key, address)) in listeners.iter().enumerate() {
-        let others = listeners.iter().take(before);
-        for (other, taken) in others.filter(|(_, taken)| overlap(*taken, *address)) {
-            let problem = format!(
-                "{key} ({address}) and {other} ({taken}) are one port: only one can have it"
-            );
-            read.joint(&[*key, *other], problem);
-        }
-    }
+    ports::check(&listeners(config), read);
 }
 
 /// The rules of each destination, and those that join two.
@@ -187,8 +197,7 @@ fn destinations(config: &Config, read: &mut Reader) {
             routes.check_destination(read, name, &config.routes, &store.routes);
         }
         from_kafka::check(destination, &config.send, read);
-        check_status_topics(destination, &config.routes, read);
-        check_discovery(destination, &config.routes, read);
+        retained::check(destination, &config.routes, read);
 
         for other in all.iter().take(before) {
             if let Some(key) = shared(&destination.kind, &other.kind) {
@@ -216,91 +225,6 @@ fn shared(one: &Kind, other: &Kind) -> Option<&'static str> {
     }
 }
 
-/// The statuses of gateway and devices are retained: on a topic of events, brokers would keep it for every new subscriber.
-fn check_status_topics(destination: &Destination, base: &Routes, read: &mut Reader) {
-    let Kind::Mqtt(mqtt) = &destination.kind else {
-        return;
-    };
-    let Some(topic) = mqtt.status_topic.as_ref() else {
-        return;
-    };
-    let own = format!("send.{}.status_topic", destination.name);
-
-    let what = format!("{own} ({topic})");
-    check_retained(topic, (&own, &what), (destination, base), read);
-
-    let fields = [Field::Site, Field::DeviceId];
-    if let Ok(topic) = Template::parse(DEVICE_STATUS_TOPIC, &fields) {
-        let what = format!("the topic of a device's status ({topic})");
-        check_retained(&topic, (&own, &what), (destination, base), read);
-    }
-}
-
-/// Home Assistant reads our own shape of live alerts, and asks the gateway's status whether they come.
-fn check_discovery(destination: &Destination, base: &Routes, read: &mut Reader) {
-    let Kind::Mqtt(mqtt) = &destination.kind else {
-        return;
-    };
-    let topics = mqtt.discovery_topics();
-    if topics.is_empty() {
-        return;
-    }
-    let (name, route) = (
-        &destination.name,
-        destination.routes.of(PersonType::Blacklist),
-    );
-    let own = format!("send.{name}.discovery_prefix");
-
-    for topic in topics {
-        let what = format!("{own} ({topic})");
-        check_retained(&topic, (&own, &what), (destination, base), read);
-    }
-    let wanted = [
-        (
-            format!("send.{name}.status_topic"),
-            mqtt.status_topic.is_some(),
-            "a topic, which says whether alerts can come",
-        ),
-        (
-            "route.blacklist.mqtt_topic".to_owned(),
-            route.mqtt_topic.is_some(),
-            "a topic, on which they come",
-        ),
-        (
-            "route.blacklist.format".to_owned(),
-            route.format == Format::Boxbridge,
-            "\"boxbridge\", which says until when one may act on them",
-        ),
-    ];
-    for (key, is_there, needs) in wanted {
-        if !is_there {
-            let problem = format!("{own} tells Home Assistant of alerts: {key} must be {needs}");
-            read.joint(&[&own, &key], problem);
-        }
-    }
-}
-
-fn check_retained(
-    topic: &Template,
-    (own, what): (&str, &str),
-    (destination, base): (&Destination, &Routes),
-    read: &mut Reader,
-) {
-    let Some((person_type, key)) = destination.routes.meeting(topic) else {
-        return;
-    };
-
-    let name = &destination.name;
-    let section = match destination.routes.of(person_type) == base.of(person_type) {
-        true => format!("route.{person_type}"),
-        false => format!("route.{name}.{person_type}"),
-    };
-    let key = format!("{section}.{key}");
-    let problem =
-        format!("{what} can be the same topic as {key}: it is retained, and events never are");
-    read.joint(&[own, &key], problem);
-}
-
 /// Sentences about settings that are allowed and may surprise; `check` and the start say them.
 fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = config.send.warnings(&config.routes);
@@ -325,10 +249,9 @@ fn warnings(config: &Config) -> Vec<String> {
 
 /// Every port that this process opens, by the setting that names it.
 fn listeners(config: &Config) -> Vec<(&'static str, SocketAddr)> {
-    let mut listeners = vec![
-        ("ingest.listen", config.ingest.listen),
-        ("admin.listen", config.admin.listen),
-    ];
+    let boxes = config.ingest.ports().map(|port| (port.key, port.address));
+    let mut listeners: Vec<_> = boxes.collect();
+    listeners.push(("admin.listen", config.admin.listen));
 
     let links = config
         .send
@@ -350,15 +273,6 @@ fn listeners(config: &Config) -> Vec<(&'static str, SocketAddr)> {
     listeners
 }
 
-/// Whether the kernel gives only one of them away. Port 0 is any that is free; `[::]` takes IPv4 as well.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    let takes =
-        |every: IpAddr, ip: IpAddr| every.is_unspecified() && (every.is_ipv6() || ip.is_ipv4());
-    let (one_ip, other_ip) = (one.ip().to_canonical(), other.ip().to_canonical());
-    let is_same = one_ip == other_ip || takes(one_ip, other_ip) || takes(other_ip, one_ip);
-    one.port() != 0 && one.port() == other.port() && is_same
-}
-
 /// A warning where a limit is larger than the whole disk.
 fn too_large(key: &str, bytes: u64, folder: &Path) -> Option<String> {
     // A folder that is not made yet will be on the disk of the folder above it.
@@ -373,28 +287,4 @@ fn too_large(key: &str, bytes: u64, folder: &Path) -> Option<String> {
             "{key} ({bytes}) is more than the whole disk of {folder} holds ({whole}): it will be full before this limit is reached"
         )
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_port_is_one_port_however_its_addresses_are_written() {
-        for (one, other, expected) in [
-            ("127.0.0.1:9528", "127.0.0.1:9528", true),
-            ("0.0.0.0:9528", "127.0.0.1:9528", true),
-            ("127.0.0.1:9528", "[::]:9528", true),
-            ("0.0.0.0:9528", "[::]:9528", true),
-            ("[::ffff:127.0.0.1]:9528", "127.0.0.1:9528", true),
-            ("0.0.0.0:9528", "[::1]:9528", false),
-            ("127.0.0.1:9528", "10.0.0.1:9528", false),
-            ("0.0.0.0:9528", "0.0.0.0:9529", false),
-            ("127.0.0.1:0", "127.0.0.1:0", false),
-        ] {
-            let (one, other) = (one.parse().unwrap(), other.parse().unwrap());
-            assert_eq!(overlap(one, other), expected, "{one} {other}");
-            assert_eq!(overlap(other, one), expected, "{other} {one}");
-        }
-    }
 }

@@ -8,6 +8,7 @@ use crate::reader::Reader;
 use crate::reader::effect::LISTENS;
 use crate::reader::units::{GIB, HOUR, KIB, MIB, MS, SECOND, TIB, YEAR};
 use crate::reader::units::{written, written_size};
+use crate::values::listener_tls::ListenerTls;
 use crate::values::networks::Networks;
 use boxbridge_event::Timestamp;
 
@@ -21,7 +22,14 @@ pub use tokens::{BoxToken, Tokens};
 
 #[derive(Clone, Debug)]
 pub struct Ingest {
-    pub listen: SocketAddr,
+    /// In the clear; `None` = not at all.
+    pub listen: Option<SocketAddr>,
+    /// The same over TLS.
+    pub tls_listen: Option<SocketAddr>,
+    /// There where `tls_listen` is.
+    pub tls: Option<ListenerTls>,
+    /// Only a certificate of the right authority lets a box in there.
+    pub asks_for_certificates: bool,
     /// In any case, without a trailing slash, as are the others.
     pub realtime_paths: Vec<String>,
     pub history_paths: Vec<String>,
@@ -56,6 +64,22 @@ pub struct Ingest {
     pub devices: Devices,
 }
 
+/// A port where boxes are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoxPort {
+    /// The setting that names it.
+    pub key: &'static str,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    pub address: SocketAddr,
+}
+
+impl BoxPort {
+    pub fn is_encrypted(&self) -> bool {
+        self.scheme == "https"
+    }
+}
+
 /// How trusted proxies name the client behind them. Exactly one way counts: any other header may come from the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardedBy {
@@ -71,6 +95,10 @@ pub struct Quarantine {
     pub keep: Duration,
 }
 
+const LISTEN: &str = "ingest.listen";
+const TLS_LISTEN: &str = "ingest.tls_listen";
+const TLS_FILES: [&str; 2] = ["ingest.tls_cert_file", "ingest.tls_key_file"];
+const CLIENT_CA: &str = "ingest.tls_client_ca_file";
 const TOKENS_FILE: &str = "ingest.tokens_file";
 /// The beginning of a path with a token in it.
 const OF_TOKENS: &str = "/t/";
@@ -90,8 +118,13 @@ impl Ingest {
         let tokens_file = read.live().file(TOKENS_FILE);
         let tokens = tokens_file.as_deref().map(|file| tokens(read, file));
 
+        let (tls, asks_for_certificates) = tls(read);
+
         Ingest {
-            listen: read.by_restart(LISTENS).address("ingest.listen"),
+            listen: read.by_restart(LISTENS).optional_address(LISTEN),
+            tls_listen: read.by_restart(LISTENS).optional_address(TLS_LISTEN),
+            tls,
+            asks_for_certificates,
             realtime_paths: paths(read, "ingest.realtime_paths"),
             history_paths: paths(read, "ingest.history_paths"),
             status_paths: paths(read, "ingest.status_paths"),
@@ -140,6 +173,7 @@ impl Ingest {
 
     /// The rules that join two of these.
     pub(crate) fn check(&self, read: &mut Reader) {
+        self.check_ways_in(read);
         if self.body_max_bytes > self.in_flight_max_bytes / 4 {
             let (body, in_flight) = (
                 written_size(self.body_max_bytes as u64),
@@ -158,6 +192,47 @@ impl Ingest {
             let problem = "ingest.forwarded_by = \"proxy-protocol\" with an empty ingest.trusted_proxies: nobody would be believed, name the proxies";
             read.joint(&["ingest.forwarded_by", "ingest.trusted_proxies"], problem);
         }
+    }
+
+    fn check_ways_in(&self, read: &mut Reader) {
+        if self.listen.is_none() && self.tls_listen.is_none() {
+            let problem = format!(
+                "{LISTEN} and {TLS_LISTEN} are both empty: no box could reach this gateway"
+            );
+            read.joint(&[LISTEN, TLS_LISTEN], problem);
+        }
+        if self.tls_listen.is_some() && self.tls.is_none() {
+            let [certificate, key] = TLS_FILES;
+            let problem = format!("{TLS_LISTEN} needs {certificate} and {key}");
+            read.joint(&[TLS_LISTEN, certificate, key], problem);
+        }
+
+        if self.asks_for_certificates && self.tls_listen.is_none() {
+            let problem =
+                format!("{CLIENT_CA} without {TLS_LISTEN}: nobody could show a certificate");
+            read.joint(&[CLIENT_CA, TLS_LISTEN], problem);
+        }
+        let is_meant = self.insecure || self.tokens.is_some();
+        if self.asks_for_certificates && self.listen.is_some() && !is_meant {
+            let problem = format!(
+                "{CLIENT_CA} beside {LISTEN}: who has no certificate would send to the plain port; set {LISTEN} = \"\", or {TOKENS_FILE}, or ingest.insecure = true"
+            );
+            read.joint(&[CLIENT_CA, LISTEN], problem);
+        }
+    }
+
+    /// The ports where boxes are taken.
+    pub fn ports(&self) -> impl Iterator<Item = BoxPort> {
+        let port = |key, scheme| {
+            move |address| BoxPort {
+                key,
+                scheme,
+                address,
+            }
+        };
+        let plain = self.listen.map(port(LISTEN, "http"));
+        let encrypted = self.tls_listen.map(port(TLS_LISTEN, "https"));
+        plain.into_iter().chain(encrypted)
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {
@@ -181,21 +256,29 @@ impl Ingest {
 
     /// Who may send that need not, or that nobody may.
     fn who_may_send(&self) -> Option<String> {
-        let listen = self.listen;
         match &self.tokens {
-            None => Some(match self.allowed_networks.is_empty() {
+            None => self.who_needs_nothing(),
+            Some(tokens) if tokens.is_empty() => Some(format!(
+                "{TOKENS_FILE} holds no token: no box can send, `boxbridge token new` makes one"
+            )),
+            Some(tokens) => soon_over(tokens),
+        }
+    }
+
+    /// Where there are no tokens.
+    fn who_needs_nothing(&self) -> Option<String> {
+        let is_open = |port: &BoxPort| !(port.is_encrypted() && self.asks_for_certificates);
+        let open = self.ports().filter(is_open);
+        let open: Vec<_> = open.map(|port| port.address.to_string()).collect();
+        let listen = open.join(" or ");
+        (!open.is_empty()).then(|| match self.allowed_networks.is_empty() {
                 true => format!(
                     "anyone who reaches {listen} may post events, as with the vendor's receiver: {TOKENS_FILE} lets in boxes with a token alone, ingest.allowed_networks their networks alone"
                 ),
                 false => format!(
                     "anyone in ingest.allowed_networks may post events to {listen}: {TOKENS_FILE} lets in boxes with a token alone"
                 ),
-            }),
-            Some(tokens) if tokens.is_empty() => Some(format!(
-                "{TOKENS_FILE} holds no token: no box can send, `boxbridge token new` makes one"
-            )),
-            Some(tokens) => soon_over(tokens),
-        }
+            })
     }
 }
 
@@ -232,6 +315,18 @@ impl Quarantine {
                 .duration("ingest.quarantine.keep", SECOND, 10 * YEAR),
         }
     }
+}
+
+/// And whether boxes are asked for a certificate of their own.
+fn tls(read: &mut Reader) -> (Option<ListenerTls>, bool) {
+    let tls = read.listener_tls("ingest");
+    let client_ca_file = read.live().certificates(CLIENT_CA);
+    let asks_for_certificates = client_ca_file.is_some();
+    let tls = tls.map(|tls| ListenerTls {
+        client_ca_file,
+        ..tls
+    });
+    (tls, asks_for_certificates)
 }
 
 fn paths(read: &mut Reader, key: &str) -> Vec<String> {

@@ -21,7 +21,9 @@ mod values; // the types of single values
 
 pub use admin::Admin;
 pub use config::{Changes, Config, Current, Setting, Settings};
-pub use ingest::{BoxToken, Devices, ForwardedBy, Ingest, Inventory, Listed, Quarantine, Tokens};
+pub use ingest::{
+    BoxPort, BoxToken, Devices, ForwardedBy, Ingest, Inventory, Listed, Quarantine, Tokens,
+};
 pub use layers::origin::Origin;
 pub use layers::problem::{Problem, Problems};
 pub use layers::{DEFAULTS, Layers};
@@ -30,13 +32,15 @@ pub use normalize::{Normalize, ScoreScale};
 pub use queue::{OnFull, Queue};
 pub use reader::effect::Effect;
 pub use reader::units::{duration, size};
-pub use route::{Format, PicturePolicy, PictureWait, Route, Routes};
+pub use route::{Format, IdentityShown, PicturePolicy, PictureWait, Redaction, Route, Routes};
 pub use schema::schema;
 pub use send::{
     Broker, BrokerUsers, Bucket, DEVICE_STATUS_TOPIC, Destination, Embedded, Kafka, Kind, LinkMode,
     Links, Mqtt, MqttTransport, MqttVersion, PasswordHash, Sasl, Send, Store, StoreUrl, Tls,
 };
+pub use values::certificate::Certificate;
 pub use values::kind::{KAFKA, KindName, MQTT, STORE};
+pub use values::listener_tls::ListenerTls;
 pub use values::named_file::NamedFile;
 pub use values::networks::{Networks, reached};
 pub use values::secret::Secret;

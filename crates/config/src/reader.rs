@@ -12,15 +12,18 @@ use serde_json::Value;
 
 use crate::layers::problem::Problem;
 use crate::layers::routes;
+use crate::layers::unknown::nearest;
 use crate::values::http_url;
 use crate::values::lines::LinesProblem;
 use crate::values::named_file::NamedFile;
 use crate::values::networks::Networks;
-use crate::values::secret::{Secret, shown};
+use crate::values::secret::shown;
 use crate::values::template::{Field, Template};
 
 pub(crate) mod effect; // when a changed setting takes effect
 pub(crate) mod form; // what a setting may be
+mod pem; // certificates and keys
+mod secrets; // what must be printed nowhere
 pub(crate) mod units; // durations and sizes as they are written
 
 use effect::Effect;
@@ -231,6 +234,29 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The values of a list of words, which may be empty.
+    pub fn words<T: Copy>(&mut self, key: &str, words: &[(&'static str, T)]) -> Vec<T> {
+        let allowed: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        self.declare(key, Form::WordList(allowed.clone()));
+        let Some(items) = self.items(key) else {
+            let example = allowed.first().copied().unwrap_or_default();
+            self.problem(
+                key,
+                format!("must be a list of words such as [{example:?}], or []"),
+            );
+            return Vec::new();
+        };
+
+        let mut values = Vec::new();
+        for item in items {
+            match words.iter().find(|(word, _)| *word == item.trim()) {
+                Some((_, value)) => values.push(*value),
+                None => self.problem(key, none_of(&item, &allowed)),
+            }
+        }
+        values
+    }
+
     pub fn list(&mut self, key: &str) -> Vec<String> {
         self.declare(key, Form::Texts);
         let items = self.items(key).unwrap_or_default();
@@ -340,31 +366,14 @@ impl<'a> Reader<'a> {
             Template { parts: Vec::new() }
         }))
     }
+}
 
-    /// The secret in `key`, or in the file that `<key>_file` names.
-    pub fn secret(&mut self, key: &str) -> Secret {
-        let effect = self.effect;
-        self.declare(key, Form::Secret);
-        let value = Secret::new(self.raw(key));
-        self.effect = effect;
-        let Some(file) = self.file(&format!("{key}_file")) else {
-            return value;
-        };
-
-        if !value.is_empty() {
-            let problem = format!("{key} and {key}_file are both set: one of them");
-            self.joint(&[key], problem);
-        }
-
-        match std::fs::read_to_string(&file) {
-            Ok(text) => Secret::new(text.trim_end_matches(['\n', '\r'])),
-            Err(error) => {
-                self.problem(&format!("{key}_file"), format!("cannot read it: {error}"));
-                self.bad.insert(key.to_owned());
-                value
-            }
-        }
-    }
+/// That a word is not among those that are allowed, and which was probably meant.
+fn none_of(word: &str, allowed: &[&str]) -> String {
+    let words: Vec<_> = allowed.iter().map(|word| (*word).to_owned()).collect();
+    let hint = nearest(words.iter(), word);
+    let hint = hint.map_or_else(String::new, |near| format!(", did you mean {near}"));
+    format!("{word:?} is none of {}{hint}", allowed.join(" | "))
 }
 
 fn range(least: String, most: String) -> String {

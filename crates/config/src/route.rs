@@ -15,6 +15,10 @@ use crate::reader::units::{duration, written};
 use crate::values::kind::KindName;
 use crate::values::template::{Field, Part, Template};
 
+mod redaction;
+
+pub use redaction::{IdentityShown, Redaction};
+
 /// One route per person type, complete.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Routes(ByType<Route>);
@@ -29,6 +33,7 @@ impl Routes {
     pub(crate) fn of_destination(&self, read: &mut Reader, name: &str, kind: KindName) -> Routes {
         let of = |person_type| {
             let mut route = self.of(person_type).clone();
+            route.redaction = Redaction::default();
             route.read_keys(read, &format!("route.{name}.{person_type}"), keys(kind));
             route
         };
@@ -163,6 +168,8 @@ pub struct Route {
     pub live_for: Duration,
     pub format: Format,
     pub pictures: PicturePolicy,
+    /// What is left out of events for a bus.
+    pub redaction: Redaction,
     pub picture_wait: PictureWait,
 }
 
@@ -210,6 +217,8 @@ const ALL_KEYS: &[&str] = &[
     "live_for",
     "format",
     "pictures",
+    "redact",
+    "pseudonym",
     "picture_wait",
 ];
 
@@ -225,6 +234,7 @@ impl Route {
             live_for: SECOND,
             format: Format::Boxbridge,
             pictures: PicturePolicy::Store,
+            redaction: Redaction::default(),
             picture_wait: PictureWait::Forever,
         };
 
@@ -260,6 +270,8 @@ impl Route {
             "live_for" => self.live_for = read.live().duration(key, SECOND, LIVE_MAX),
             "format" => self.format = read.live().word(key, &FORMATS),
             "pictures" => self.pictures = read.live().word(key, &POLICIES),
+            "redact" => self.redaction.read_parts(read, key),
+            "pseudonym" => self.redaction.read_pseudonym(read, key),
             _ => self.picture_wait = picture_wait(read, key),
         }
     }

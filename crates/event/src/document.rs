@@ -13,7 +13,7 @@ use crate::{Event, PictureKind, PictureReference, PictureState, WarningCode};
 pub(crate) mod charset;
 
 /// What a field of the box means to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Meaning {
     IdentityId,
     IdentityName,
@@ -28,6 +28,33 @@ pub enum Meaning {
     CameraQuality,
     BoxQuality,
     Picture(PictureKind),
+}
+
+impl Meaning {
+    /// Members that are no field of any table, and say the same as such a field.
+    pub fn also_said_by(self) -> &'static [&'static str] {
+        match self {
+            Meaning::IdentityId | Meaning::IdentityName => &["identity_info"],
+            Meaning::Group => &["group_id"],
+            _ => &[],
+        }
+    }
+
+    /// Whether `source` always says what was sent, and `null` if nothing was.
+    pub fn is_always_in_source(self) -> bool {
+        matches!(
+            self,
+            Meaning::OccurredAt | Meaning::PersonType | Meaning::Score | Meaning::DeviceType
+        )
+    }
+
+    /// Whether boxes send a text for it.
+    pub fn is_text(self) -> bool {
+        !matches!(
+            self,
+            Meaning::OccurredAt | Meaning::Score | Meaning::CameraQuality | Meaning::BoxQuality
+        )
+    }
 }
 
 /// A field of the box that we know.
@@ -103,10 +130,7 @@ impl Field {
 
     /// Whether a `null` in `source` says that it was not sent: it is always there, or the event has a value for it anyway.
     pub fn null_is_absent(&self, event: &Event) -> bool {
-        matches!(
-            self.meaning,
-            Meaning::OccurredAt | Meaning::PersonType | Meaning::Score | Meaning::DeviceType
-        ) || given_back(event, self.meaning).is_some()
+        self.meaning.is_always_in_source() || given_back(event, self.meaning).is_some()
     }
 }
 
@@ -141,7 +165,7 @@ pub fn rebuild(
 }
 
 /// How many times an object was encoded as a text, by what `source` says of it.
-fn encoded(sent: &Value) -> Option<u64> {
+pub fn encoded(sent: &Value) -> Option<u64> {
     sent.as_object()?.get(ENCODED)?.as_u64()
 }
 

@@ -55,6 +55,12 @@ impl Event {
         self.act_before = act_before;
         self.revision = act_before.revision(content);
     }
+
+    /// Whether nothing in its identity tells it from others: then its id is made of its whole content.
+    pub fn is_anonymous(&self) -> bool {
+        let has_identity = self.identity.id.as_ref().is_some_and(|id| !id.is_empty());
+        !has_identity || matches!(self.person_type, PersonType::Stranger | PersonType::Unknown)
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

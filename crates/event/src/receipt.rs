@@ -40,6 +40,10 @@ macro_rules! codes {
 codes! {
     /// The request line or a header breaks RFC 9112.
     RequestInvalid = 400 "request_invalid",
+    /// Plain HTTP came to the port that speaks TLS.
+    TlsWanted = 400 "tls_wanted",
+    /// No TLS handshake came about: it ends without an answer.
+    TlsFailed = 400 "tls_failed",
     /// A trusted proxy's connection does not begin with a PROXY header: it ends without an answer.
     ProxyHeaderInvalid = 400 "proxy_header_invalid",
     BodyEmpty = 400 "body_empty",
@@ -47,6 +51,8 @@ codes! {
     JsonTooDeep = 400 "json_too_deep",
     /// Not UTF-8, and no JSON in any other reading.
     EncodingInvalid = 400 "encoding_invalid",
+    /// The connection shows no certificate of those that let a box in.
+    CertificateMissing = 401 "certificate_missing",
     /// No token is shown, where one has to be.
     TokenMissing = 401 "token_missing",
     /// The token opens nothing: it never did, or was revoked; or two different ones are shown.

@@ -50,7 +50,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .complains(503, "too_many_watchers"),
         Endpoint::get("/events/{id}", one)
             .summary("The way of an event: when it was accepted, and what became of it at each destination")
-            .parameter("id", "of the event", json!({"type": "string", "format": "uuid"}))
+            .parameter("id", "of the event, or what stands for it in messages of a route that leaves something out", json!({"type": "string", "format": "uuid"}))
             .gives(json!({
                 "id": {"type": "string"},
                 "records": shape::about(shape::list(shape::named("TracedEvent")), "newest first: one for each revision that was accepted"),
@@ -116,10 +116,7 @@ async fn one(Ready(operator): Ready, Named(id): Named) -> Answer {
         .parse()
         .map_err(|_| Complaint::bad("bad_id", format!("{id:?} is no event id, which is a UUID")))?;
 
-    let records = with_id(&operator, id).await?;
-    if records.is_empty() {
-        return Err(nowhere(&operator, id).await);
-    }
+    let (id, records) = found(&operator, id).await?;
     let records = off_the_runtime(move || {
         let traced = records.iter().map(|record| traced(&operator, record));
         Ok(traced.collect())
@@ -128,6 +125,22 @@ async fn one(Ready(operator): Ready, Named(id): Named) -> Answer {
         id,
         records: records.await?,
     })
+}
+
+/// The event of this id, or the one for which it stands in messages of a route that leaves something out; with its own id.
+async fn found(operator: &Operator, id: EventId) -> Result<(EventId, Vec<Record>), Complaint> {
+    let records = with_id(operator, id).await?;
+    if !records.is_empty() {
+        return Ok((id, records));
+    }
+
+    let router = operator.documents.gateway.router.now();
+    let is_it = move |own| router.stand_in(own) == id;
+    let own = operator.queue.id_that(is_it).await.map_err(unread)?;
+    match own {
+        Some(own) => Ok((own, with_id(operator, own).await?)),
+        None => Err(nowhere(operator, id).await),
+    }
 }
 
 /// All of them, newest first.

@@ -176,7 +176,8 @@ impl Deliveries<'_> {
 
     pub(super) fn router(&self, settings: &boxbridge_config::Destination) -> Arc<Router> {
         let (locations, epoch) = (self.locations.clone(), self.data.queue.epoch());
-        let router = Router::new(&settings.routes, locations, epoch, normalize::table);
+        let key = self.data.redact_key(self.config);
+        let router = Router::new(&settings.routes, locations, epoch, normalize::table, key);
         Arc::new(router)
     }
 

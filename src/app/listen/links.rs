@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::{cannot_listen, serve};
+use crate::admin::Notes;
 use crate::app::tasks::Tasks;
 use crate::ingest::Listener;
 use crate::links::album::Album;
@@ -57,9 +58,12 @@ impl LinksListener {
 }
 
 /// What `/readyz` notes of these settings.
-pub fn notes(config: &Config, address: Option<SocketAddr>) -> Vec<String> {
+pub fn notes(config: &Arc<Config>, address: Option<SocketAddr>) -> Notes {
     let place = config.send.store().links_place(address);
-    config.warnings.iter().cloned().chain(place).collect()
+    Notes {
+        lasting: config.warnings.iter().cloned().chain(place).collect(),
+        config: Arc::clone(config),
+    }
 }
 
 /// Who makes links by these settings, where our listener is at `address`.

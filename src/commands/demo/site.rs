@@ -1,5 +1,6 @@
 //! The demo's site: starts everything, runs it, and judges it at the end.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::watch::Watch;
 use crate::app::{App, Held, destinations, embedded_broker};
 use crate::send::embedded::Embedded;
 use boxbridge_config::{Config, Kind, Layers, STORE, Secret};
+use boxbridge_connect::tls::Encryption;
 use boxbridge_proof::reconcile::{Recorder, Report, Settings, Sources, judge_files};
 use boxbridge_proof::simulate::{self, Outcome};
 
@@ -102,7 +104,7 @@ impl Site {
         let requests = outage::listen(&options.data_dir)?;
 
         let mut screen = Screen::new(options.data_dir.join("pictures"));
-        screen.introduce(&self.where_to_look(options));
+        screen.introduce(&self.where_to_look(options)?);
         self.connected().await;
 
         let (sent, entries) = mpsc::channel(WATCHED_MAX);
@@ -159,7 +161,7 @@ impl Site {
 
     fn traffic(&self, options: &Options) -> anyhow::Result<simulate::Options> {
         Ok(simulate::Options {
-            url: format!("http://{}/RealTimeEvent", self.app.ingest_address)
+            url: format!("http://{}/RealTimeEvent", self.ingest()?)
                 .parse()
                 .map_err(anyhow::Error::msg)?,
             boxes: BOXES,
@@ -175,20 +177,25 @@ impl Site {
         })
     }
 
-    fn where_to_look(&self, options: &Options) -> Vec<(&'static str, String)> {
+    fn ingest(&self) -> anyhow::Result<SocketAddr> {
+        let plain = self.app.ingest_addresses.plain;
+        plain.context("the demo's boxes speak no TLS: set ingest.listen")
+    }
+
+    fn where_to_look(&self, options: &Options) -> anyhow::Result<Vec<(&'static str, String)>> {
         let topics = destinations::kafka_topics(&self.config, &self.config.routes);
         let alerts = topics.iter().find(|topic| topic.contains("blacklist"));
         let topic = alerts.or(topics.first()).map_or("", String::as_str);
 
-        Introduction {
+        let introduction = Introduction {
             data_dir: &options.data_dir,
-            ingest: self.app.ingest_address,
+            ingest: self.ingest()?,
             admin: self.app.admin_address,
             mqtt: self.broker.local_addr(),
             kafka: &self.kafka.brokers,
             topic,
-        }
-        .lines()
+        };
+        Ok(introduction.lines())
     }
 }
 
@@ -198,7 +205,7 @@ async fn mqtt(config: &Config) -> anyhow::Result<(Embedded, CuttableLine)> {
     let embedded =
         embedded.context("the demo brings its own MQTT broker: leave send.mqtt.url alone")?;
 
-    let broker = embedded_broker::listening(&embedded.embedded, SCREENS)?;
+    let broker = embedded_broker::listening(&embedded.embedded, SCREENS, &Encryption::default())?;
     let line = CuttableLine::open(broker.local_addr())
         .await
         .context("cannot listen on 127.0.0.1")?;

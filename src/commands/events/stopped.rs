@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::admin::Complaint;
 use crate::admin::trace::{ADDED_LATER, Trace, Traced, Way, WayState};
+use crate::app::redact_key;
 use crate::commands::kept::{not_read, open_aside};
 use crate::gateway::kept::Aside;
 use crate::queue::inspect::{self, RecordSummary};
@@ -17,12 +18,11 @@ use boxbridge_event::{Event, EventId, Timestamp};
 /// Of one id; a match has one revision, or a few.
 const REVISIONS_MAX: usize = 100;
 
+type Hit = (RecordSummary, Bytes);
+
 pub fn trace(config: &Config, id: EventId) -> Result<Trace, Complaint> {
     let _held = inspect::hold(&config.data_dir).map_err(not_read)?;
-    let found = with_id(config, id)?;
-    if found.is_empty() {
-        return Err(nowhere(config, id));
-    }
+    let (id, found) = found(config, id)?;
 
     let aside = open_aside(config)?;
     let records = found.iter();
@@ -33,8 +33,32 @@ pub fn trace(config: &Config, id: EventId) -> Result<Trace, Complaint> {
     })
 }
 
+/// The event of this id, or the one for which it stands in messages of a route that leaves something out; with its own id.
+fn found(config: &Config, id: EventId) -> Result<(EventId, Vec<Hit>), Complaint> {
+    let found = with_id(config, id)?;
+    if !found.is_empty() {
+        return Ok((id, found));
+    }
+
+    match stood_for(config, id)? {
+        Some(own) => Ok((own, with_id(config, own)?)),
+        None => Err(nowhere(config, id)),
+    }
+}
+
+fn stood_for(config: &Config, id: EventId) -> Result<Option<EventId>, Complaint> {
+    let key = redact_key(config).map_err(not_read)?;
+    let mut own = None;
+    let seen = inspect::records(&config.data_dir, |record| {
+        own = Some(record.id).filter(|it| key.id(*it) == id);
+        own.is_none()
+    });
+    seen.map_err(not_read)?;
+    Ok(own)
+}
+
 /// All of them, newest first.
-fn with_id(config: &Config, id: EventId) -> Result<Vec<(RecordSummary, Bytes)>, Complaint> {
+fn with_id(config: &Config, id: EventId) -> Result<Vec<Hit>, Complaint> {
     let mut search = Search {
         selection: Selection {
             id: Some(id),

@@ -19,7 +19,7 @@ use boxbridge_event::EventId;
 #[derive(Args)]
 #[command(
     after_help = "Exit code: 0 the event is there, 1 it is not (or no longer: the replay window is queue.replay_window), 69 the gateway does not answer, 64 wrong settings.
-A box gets the id in its answer, consumers in `id` (CloudEvents: before the dot).
+A box gets the id in its answer, consumers in `id` (CloudEvents: before the dot). An id of a destination whose route leaves something out is found as well.
 
 Examples:
   boxbridge trace 5f0c6e0c-1c4f-8b1e-9c41-d0aa5f0c6e0c

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::admin::Complaint;
 use crate::admin::kept::{KeptAside, check_drop};
 use crate::app::destinations::{self, picture_store};
+use crate::app::redact_key;
 use crate::commands::kept::{self, STOPPED};
 use crate::commands::operator::{Client, Operator, Whom, encoded};
 use crate::commands::{complain, person_type, say};
@@ -221,9 +222,11 @@ impl Action {
         let _held = inspect::hold(&config.data_dir).map_err(kept::not_read)?;
         let aside = kept::open_aside(config)?;
         let locations = picture_store::configured(config);
+        let key = redact_key(config).map_err(kept::not_read)?;
+        let shown = (&locations, &Arc::default());
         let kept = KeptAside {
             aside: &aside,
-            previews: &destinations::previews(config, (&locations, &Arc::default()), aside.epoch()),
+            previews: &destinations::previews(config, shown, aside.epoch(), &key),
             verdicts: None,
         };
         self.read_from(&kept, config).await

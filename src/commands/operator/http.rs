@@ -3,6 +3,7 @@
 //! Promises: an answer is read to its limit only.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -11,11 +12,16 @@ use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
-use super::PATIENCE;
+use super::{AdminAddress, PATIENCE};
 use boxbridge_config::Secret;
 
 /// Why there is no answer.
@@ -29,6 +35,8 @@ pub enum NoAnswer {
     Silent,
     #[error("what answers there is no admin listener of boxbridge")]
     Somebody,
+    #[error("no TLS with what answers there: {0}")]
+    NotTrusted(std::io::Error),
 }
 
 pub fn request(
@@ -56,13 +64,18 @@ pub fn request(
 
 /// Connects and sends. A name such as localhost may have an address of either family, and the gateway may listen on only one.
 pub async fn send(
-    authority: &str,
+    address: &AdminAddress,
+    trusted: Option<&Arc<ClientConfig>>,
     request: Request<Full<Bytes>>,
 ) -> Result<Response<Incoming>, NoAnswer> {
-    let found = tokio::net::lookup_host(authority).await;
+    let found = tokio::net::lookup_host(address.authority()).await;
     let addresses = found.map_err(|_| NoAnswer::NoSuchHost)?;
 
     let stream = connect(addresses).await?;
+    let stream = match trusted {
+        Some(trusted) => Either::Left(encrypted(stream, address.host(), trusted).await?),
+        None => Either::Right(stream),
+    };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|_| NoAnswer::Somebody)?;
@@ -71,6 +84,17 @@ pub async fn send(
         .send_request(request)
         .await
         .map_err(|_| NoAnswer::Somebody)
+}
+
+async fn encrypted(
+    stream: TcpStream,
+    host: &str,
+    trusted: &Arc<ClientConfig>,
+) -> Result<TlsStream<TcpStream>, NoAnswer> {
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| NoAnswer::NoSuchHost)?;
+    let connector = TlsConnector::from(Arc::clone(trusted));
+    let shaken = connector.connect(name, stream).await;
+    shaken.map_err(NoAnswer::NotTrusted)
 }
 
 async fn connect(addresses: impl Iterator<Item = SocketAddr>) -> Result<TcpStream, NoAnswer> {

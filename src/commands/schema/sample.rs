@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use crate::normalize::{self, Batch, Context, Limits, Normalized, RepairBudget};
-use crate::route::{PictureLocations, PicturesNow, Router, Sending};
+use crate::route::{PictureLocations, PicturesNow, RedactKey, Router, Sending};
 use crate::send::store;
 use boxbridge_config::{Config, Destination, StoreUrl};
 use boxbridge_event::{
@@ -21,6 +21,8 @@ const RECEIVED: Timestamp = Timestamp(1_795_341_600_123);
 /// What it is called in the example, whatever the host's name is.
 const GATEWAY: &str = "edge-1";
 const EPOCH: &str = "b81f2c04";
+/// Of examples alone, so that they are the same everywhere.
+const KEY: &[u8] = b"an example's";
 /// Where the pictures of a file store lie, wherever the document is made.
 const PICTURES: &str = "/var/lib/boxbridge/pictures";
 /// 480 × 640, without a single line of it.
@@ -64,7 +66,8 @@ impl Sample<'_> {
         } = self.normalized()?;
 
         let places = self.places();
-        let router = Router::new(&destination.routes, places, EPOCH, normalize::table);
+        let key = RedactKey::new(KEY);
+        let router = Router::new(&destination.routes, places, EPOCH, normalize::table, key);
         let act = match self.when {
             When::Live => router.decide(&event),
             When::Late => Act::Never,

@@ -80,6 +80,13 @@ impl Activity {
         Duration::from_millis(self.0.waited_ms.load(Ordering::Acquire))
     }
 
+    /// What came is dealt with: the connection is silent until more comes.
+    pub(super) fn begins_anew(&self) {
+        self.0.idle_since_ms.store(self.now(), Ordering::Release);
+        self.0.was_drained.store(false, Ordering::Release);
+        self.enter(Phase::Idle);
+    }
+
     /// Keeps `held` until the answer to this request is with the kernel, or the connection has ended.
     pub fn hold_until_written(&self, held: Box<dyn Send>) {
         *self.0.until_written.lock() = Some(held);
@@ -177,10 +184,6 @@ fn milliseconds(duration: Duration) -> u64 {
 
 impl Drop for InService {
     fn drop(&mut self) {
-        let shared = &self.0.0;
-        shared.idle_since_ms.store(self.0.now(), Ordering::Release);
-        shared.was_drained.store(false, Ordering::Release);
-
-        self.0.enter(Phase::Idle);
+        self.0.begins_anew();
     }
 }

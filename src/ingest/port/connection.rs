@@ -1,25 +1,31 @@
 //! Serves one connection, HTTP/1.1 only, from its first request to its last.
 
 use std::convert::Infallible;
-use std::io::Write;
+use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::http::header::CONNECTION;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::Request;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, InService};
+use super::first_line::Filtered;
 use super::listener::{NewConnection, last_call};
 use super::timed_stream::TimedStream;
+use super::wire::{Greeting, Wire};
 
 const HEADERS_MAX: usize = 64;
 const HEAD_MAX_BYTES: usize = 32 * 1024;
@@ -33,12 +39,33 @@ pub struct Deadlines {
     pub head: Duration,
 }
 
-/// Serves `stream` with `service` until the stream ends, or after `stop` until it is idle.
-pub async fn run<S>(
+/// Why a connection ended that did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    #[error("it was not opened: {0}")]
+    Unopened(#[from] io::Error),
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+}
+
+/// Opens a connection by `tls`, or in the clear. It has the deadlines from here on.
+pub async fn open(
     stream: TcpStream,
-    service: S,
+    tls: Option<Arc<ServerConfig>>,
     activity: &Activity,
     deadlines: Deadlines,
+) -> io::Result<(Wire, Greeting)> {
+    // An answer is one small write: it must not wait for the next.
+    let _ = stream.set_nodelay(true);
+    let stream = TimedStream::new(stream, activity.clone(), deadlines.idle, deadlines.head);
+    Wire::open(stream, activity, tls).await
+}
+
+/// Serves `wire` with `service` until it ends, or after `stop` until it is idle.
+pub async fn run<S>(
+    wire: Wire,
+    service: S,
+    activity: &Activity,
     stop: &CancellationToken,
 ) -> hyper::Result<()>
 where
@@ -48,11 +75,9 @@ where
         + 'static,
     S::Future: Send,
 {
-    // An answer is one small write: it must not wait for the next.
-    let _ = stream.set_nodelay(true);
-    let stream = TimedStream::new(stream, activity.clone(), deadlines.idle, deadlines.head);
     let service = TowerToHyperService::new(service);
-    let connection = http1().serve_connection(TokioIo::new(stream), service);
+    let stream = TokioIo::new(Filtered::new(wire));
+    let connection = http1().serve_connection(stream, service);
     tokio::pin!(connection);
 
     tokio::select! {
@@ -72,24 +97,44 @@ pub async fn answer_each<A, F>(
     deadlines: Deadlines,
     stop: &CancellationToken,
     answer: A,
-) -> hyper::Result<()>
+) -> Result<(), Broken>
 where
     A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response> + Send,
 {
     let NewConnection {
         stream,
+        tls,
         activity,
         place: _place,
         ..
     } = connection;
-    let of_service = activity.clone();
+    let (wire, greeting) = tokio::select! {
+        // A stop between the accept and this line must not drop a connection that is ready.
+        biased;
+        opened = open(stream, tls, &activity, deadlines) => opened?,
+        () = last_call(stop, &activity) => return Ok(()),
+    };
 
+    let is_unheard = matches!(greeting, Greeting::PlainToTls);
+    let of_service = activity.clone();
     let service = tower::service_fn(move |request| {
-        let (answer, begun) = (answer(request), of_service.begin());
-        async move { Ok(answer.await.map(|body| in_service(body, begun))) }
+        let begun = of_service.begin();
+        let answer = (!is_unheard).then(|| answer(request));
+        async move {
+            let answer = match answer {
+                Some(answer) => answer.await,
+                None => tls_wanted(),
+            };
+            Ok(answer.map(|body| in_service(body, begun)))
+        }
     });
-    run(stream, service, &activity, deadlines, stop).await
+    Ok(run(wire, service, &activity, stop).await?)
+}
+
+fn tls_wanted() -> Response {
+    let text = "This port speaks TLS: the address begins with https://\n";
+    (StatusCode::BAD_REQUEST, [(CONNECTION, "close")], text).into_response()
 }
 
 fn http1() -> http1::Builder {
@@ -138,14 +183,6 @@ impl hyper::body::Body for ServedBody {
     }
 }
 
-/// Answers a connection that is not served: writes `answer` if the kernel takes it at once, and closes.
-pub fn say_and_close(stream: TcpStream, answer: &str) {
-    if let Ok(mut stream) = stream.into_std() {
-        let _ = stream.write_all(answer.as_bytes());
-        let _ = stream.shutdown(std::net::Shutdown::Write);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -190,7 +227,8 @@ mod tests {
         };
         tokio::spawn(async move {
             let stop = CancellationToken::new();
-            let _ = run(stream, service, &activity, deadlines, &stop).await;
+            let (wire, _) = open(stream, None, &activity, deadlines).await.unwrap();
+            let _ = run(wire, service, &activity, &stop).await;
         });
         (client, ages, go)
     }

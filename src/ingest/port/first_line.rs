@@ -5,13 +5,91 @@
 //! none is held back. Deliberately judges nothing: hyper refuses what is no request line.
 
 use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::wire::Wire;
 
 /// More blanks are no slip of firmware. They pass, count towards the head's size, and hyper refuses a head that is too large.
 const BLANKS_MAX: usize = 1024;
 
+/// A connection whose first line is filtered.
+pub struct Filtered {
+    wire: Wire,
+    line: FirstLine,
+}
+
+impl Filtered {
+    pub fn new(wire: Wire) -> Filtered {
+        Filtered {
+            wire,
+            line: FirstLine::default(),
+        }
+    }
+}
+
+impl AsyncRead for Filtered {
+    /// Reads at least one byte that passes; nothing at the end of the stream.
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut this.wire).poll_read(context, buffer))?;
+            if this.line.is_over || buffer.filled().len() == before {
+                return Poll::Ready(Ok(()));
+            }
+
+            let read = buffer.filled_mut().get_mut(before..).unwrap_or_default();
+            let kept = this.line.pass(read);
+            buffer.set_filled(before + kept);
+
+            if kept > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Filtered {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.wire.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_shutdown(context)
+    }
+}
+
 /// The state of the filter. All bytes go through it until the line ends.
 #[derive(Debug, Default)]
-pub struct FirstLine {
+struct FirstLine {
     /// How many words have begun.
     words: u8,
     is_in_word: bool,
@@ -20,12 +98,8 @@ pub struct FirstLine {
 }
 
 impl FirstLine {
-    pub fn is_over(&self) -> bool {
-        self.is_over
-    }
-
     /// Moves the bytes that pass to the front of `bytes`, and returns how many there are.
-    pub fn pass(&mut self, bytes: &mut [u8]) -> usize {
+    fn pass(&mut self, bytes: &mut [u8]) -> usize {
         let places = Cell::from_mut(bytes).as_slice_of_cells();
         let passed = places.iter().filter_map(|place| self.passes(place.get()));
         let moved = passed.zip(places).map(|(byte, place)| place.set(byte));
@@ -112,7 +186,7 @@ mod tests {
                 (FirstLine::default(), format!("{line}{flood}").into_bytes());
             let kept = first.pass(&mut bytes);
             assert!(
-                first.is_over() && kept == line.len() + 2_000,
+                first.is_over && kept == line.len() + 2_000,
                 "{kept} of {line:?}"
             );
         }

@@ -1,6 +1,6 @@
 //! The accept loop: accepts every connection, then decides which get a place. Its end lets the last answers out.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::sockopt::set_ipv6_v6only;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::activity::Activity;
 use super::places::{Place, Places};
 use super::waiting_line::{Waiting, WaitingLine};
+use boxbridge_connect::tls::Encryption;
 use boxbridge_event::ShareKey;
 
 /// The pause after an accept that failed for want of descriptors or memory: other connections must end first.
@@ -35,6 +37,7 @@ const SEND_BUFFER: usize = 32 * 1024;
 /// A bound port that does not accept yet.
 pub struct Listener {
     socket: TcpListener,
+    encryption: Encryption,
 }
 
 impl Listener {
@@ -71,7 +74,15 @@ impl Listener {
     fn of(socket: TcpListener) -> io::Result<Listener> {
         // Accepted connections inherit it.
         rustix::net::sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
-        Ok(Listener { socket })
+        Ok(Listener {
+            socket,
+            encryption: Encryption::default(),
+        })
+    }
+
+    /// The same over TLS, whenever `encryption` says how.
+    pub fn encrypted(self, encryption: Encryption) -> Listener {
+        Listener { encryption, ..self }
     }
 
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -88,13 +99,15 @@ impl AsFd for Listener {
 /// A new connection with its place.
 pub struct NewConnection {
     pub stream: TcpStream,
+    /// How the port speaks TLS, if it does.
+    pub tls: Option<Arc<ServerConfig>>,
     pub address: SocketAddr,
     pub activity: Activity,
     pub place: Place,
 }
 
 impl NewConnection {
-    fn of(waiting: Waiting, place: Place) -> NewConnection {
+    fn of(waiting: Waiting, place: Place, tls: Option<Arc<ServerConfig>>) -> NewConnection {
         let Waiting {
             stream,
             address,
@@ -103,6 +116,7 @@ impl NewConnection {
         } = waiting;
         NewConnection {
             stream,
+            tls,
             address,
             activity,
             place,
@@ -124,8 +138,8 @@ pub trait Port: Send + Sync + 'static {
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Refuses a connection for which there is no place, not even in the waiting line.
-    fn turn_away(&self, stream: TcpStream, address: IpAddr);
+    /// A connection finds no place, not even in the waiting line: what it is answered, in the clear.
+    fn turn_away(&self, address: IpAddr) -> &'static str;
 }
 
 /// Accepts until `stop`, and goes on until the connections from before it have their answers, for up to `LAST_ANSWERS`. All run in
@@ -138,6 +152,7 @@ pub async fn serve<P: Port>(
 ) {
     let places = Arc::clone(port.places());
     let mut door = Door {
+        encryption: listener.encryption.clone(),
         line: WaitingLine::new(Arc::clone(&places), places.line_max()),
         port,
         connections,
@@ -181,6 +196,7 @@ async fn is_over(stop: CancellationToken, before_stop: TaskTracker) {
 /// Lets accepted connections in, one for each place.
 struct Door<P> {
     port: Arc<P>,
+    encryption: Encryption,
     line: WaitingLine,
     connections: TaskTracker,
     /// The connections that came before the stop.
@@ -197,7 +213,7 @@ impl<P: Port> Door<P> {
 
     fn let_in(&mut self) {
         while let Some((waiting, place)) = self.line.next() {
-            let connection = NewConnection::of(waiting, place);
+            let connection = NewConnection::of(waiting, place, self.encryption.now());
             let serving = Arc::clone(&self.port).serve(connection, self.stop.clone());
             match self.stop.is_cancelled() {
                 true => self.connections.spawn(serving),
@@ -213,7 +229,19 @@ impl<P: Port> Door<P> {
     }
 
     fn turn_away(&self, waiting: Waiting) {
-        self.port.turn_away(waiting.stream, waiting.address.ip());
+        let answer = self.port.turn_away(waiting.address.ip());
+        // No words without a handshake, which is work that nobody asked for.
+        if self.encryption.now().is_none() {
+            say_and_close(waiting.stream, answer);
+        }
+    }
+}
+
+/// Writes `answer` if the kernel takes it at once, and closes.
+fn say_and_close(stream: TcpStream, answer: &str) {
+    if let Ok(mut stream) = stream.into_std() {
+        let _ = stream.write_all(answer.as_bytes());
+        let _ = stream.shutdown(std::net::Shutdown::Write);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The layers below HTTP at a port: places for connections, their deadlines, and the bytes they carry.
+//! The layers below HTTP at a port: places for connections, their deadlines, TLS, and the bytes they carry.
 //!
 //! Serves the boxes' port, the admin port and the links' alike. Promises: every connection has a deadline (for silence, for a slow head, for an answer
 //! that nobody reads). One source, however many connections it opens, keeps no other source out. Deliberately knows no path and no body.
@@ -12,9 +12,11 @@ mod proxy_protocol;
 mod tcp_info;
 mod timed_stream;
 mod waiting_line;
+mod wire;
 
 pub use activity::{Activity, InService};
-pub use connection::{Deadlines, answer_each, run, say_and_close};
+pub use connection::{Broken, Deadlines, answer_each, open, run};
 pub use listener::{Listener, NewConnection, Port, STOP_MAX, last_call, serve};
 pub use places::{Place, Places};
 pub use proxy_protocol::{NoHeader, Said, read as read_proxy_header};
+pub use wire::{Greeting, Wire, is_failed_handshake};

@@ -20,6 +20,8 @@ const LAST_PART: usize = 8;
 
 pub struct Places {
     most: usize,
+    /// How many accept loops share them.
+    doors: usize,
     taken: Mutex<Taken>,
     freed: Notify,
 }
@@ -45,16 +47,22 @@ pub struct Place {
 
 impl Places {
     pub fn new(most: usize) -> Arc<Places> {
+        Places::with_doors(most, 1)
+    }
+
+    /// Places that several listeners share.
+    pub fn with_doors(most: usize, doors: usize) -> Arc<Places> {
         Arc::new(Places {
             most,
+            doors: doors.max(1),
             taken: Mutex::default(),
             freed: Notify::new(),
         })
     }
 
-    /// How many connections may wait for a place.
+    /// How many connections may wait for a place at each listener.
     pub fn line_max(&self) -> usize {
-        self.most.div_ceil(2)
+        self.most.div_ceil(2 * self.doors)
     }
 
     /// Takes a place for a connection of `source`, if there is one for it.

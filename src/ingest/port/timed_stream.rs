@@ -15,7 +15,6 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use super::activity::{Activity, Phase};
-use super::first_line::FirstLine;
 use super::tcp_info;
 
 /// Enough for an answer of 64 KiB over the slowest line; after this an unread answer gives up its place and its memory.
@@ -29,7 +28,6 @@ const TICK: Duration = Duration::from_millis(10);
 pub struct TimedStream {
     stream: TcpStream,
     activity: Activity,
-    first_line: FirstLine,
     /// When the kernel was asked last for the age of what lies unread.
     asked: Option<Instant>,
     idle_timeout: Duration,
@@ -51,7 +49,6 @@ impl TimedStream {
         TimedStream {
             stream,
             activity,
-            first_line: FirstLine::default(),
             asked: None,
             idle_timeout,
             head_timeout,
@@ -75,27 +72,20 @@ impl TimedStream {
         }
     }
 
-    /// Reads at least one byte that passes the first line's filter; nothing at the end of the stream.
-    fn poll_read_some(
-        &mut self,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        loop {
-            let before = buffer.filled().len();
-            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-            if self.first_line.is_over() || buffer.filled().len() == before {
-                return Poll::Ready(Ok(()));
+    /// The first byte that lies unread, as soon as there is one. It has the deadlines of a head.
+    pub async fn first_byte(&mut self) -> io::Result<u8> {
+        std::future::poll_fn(|context| {
+            self.keep_up();
+            match self.poll_first(context) {
+                Poll::Ready(Ok(Some(first))) => Poll::Ready(Ok(first)),
+                Poll::Ready(Ok(None)) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => self
+                    .poll_silence(context)
+                    .map(|ended| ended.and(Err(io::ErrorKind::TimedOut.into()))),
             }
-
-            let read = buffer.filled_mut().get_mut(before..).unwrap_or_default();
-            let kept = self.first_line.pass(read);
-            buffer.set_filled(before + kept);
-
-            if kept > 0 {
-                return Poll::Ready(Ok(()));
-            }
-        }
+        })
+        .await
     }
 
     /// Notes the age of what lies unread; pending if that is nothing. Asks before the read: once there is room in the kernel, the rest of a
@@ -108,17 +98,23 @@ impl TimedStream {
             return Poll::Ready(());
         }
 
-        let mut first = [0];
-        let peeked = ready!(
-            self.stream
-                .poll_peek(context, &mut ReadBuf::new(&mut first))
-        );
-        if matches!(peeked, Ok(1..)) {
+        if let Ok(Some(_)) = ready!(self.poll_first(context)) {
             self.asked = Some(Instant::now());
             self.activity.found(tcp_info::age(&self.stream));
             self.keep_up();
         }
         Poll::Ready(())
+    }
+
+    /// The first byte that lies unread; `None` at the end of the stream.
+    fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<u8>>> {
+        let mut first = [0];
+        let peeked = ready!(
+            self.stream
+                .poll_peek(context, &mut ReadBuf::new(&mut first))
+        );
+        let [first] = first;
+        Poll::Ready(peeked.map(|peeked| (peeked > 0).then_some(first)))
     }
 
     /// The receive buffer is empty: waits on, or ends the connection.
@@ -179,7 +175,7 @@ impl AsyncRead for TimedStream {
             return Poll::Ready(Err(no_request()));
         }
 
-        match this.poll_read_some(context, buffer) {
+        match Pin::new(&mut this.stream).poll_read(context, buffer) {
             Poll::Pending => this.poll_silence(context),
             read => read,
         }

@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 
 use crate::normalize::dialect::Dialect;
 use boxbridge_event::document::{self, BYTES, Field, Meaning, Table};
-use boxbridge_event::{ContentDigest, Event, EventId, PersonType};
+use boxbridge_event::{ContentDigest, Event, EventId};
 
 /// Sets the event's id, and returns the digest of its content, and the document of which it was made, each picture an empty text. All
 /// other fields must be set.
@@ -42,12 +42,7 @@ pub(in crate::normalize) fn name(
 
     let time = event.occurred_at.0.to_string();
     let identity = event.identity.id.as_deref().unwrap_or_default();
-    let anonymous = identity.is_empty()
-        || matches!(
-            event.person_type,
-            PersonType::Stranger | PersonType::Unknown
-        );
-    let fifth = anonymous.then(|| content.to_hex());
+    let fifth = event.is_anonymous().then(|| content.to_hex());
     let parts = [
         event.origin.site.as_str(),
         &event.device.id,

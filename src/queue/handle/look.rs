@@ -12,7 +12,7 @@ use crate::queue::inspect::{self, Hit, Page, Search};
 use crate::queue::log::{Log, Part};
 use crate::queue::open_queue::OpenQueue;
 use crate::system::fault;
-use boxbridge_event::{Lane, PersonType, Record, Sequence, Timestamp};
+use boxbridge_event::{EventId, Lane, PersonType, Record, Sequence, Timestamp};
 
 impl Queue {
     /// Looks records up, newest first: all that were appended when it begins. An error where the disk does not answer now.
@@ -21,6 +21,28 @@ impl Queue {
             let page = inspect::search_segments(&open.log.segments(), &search)?;
             let reader = Arc::from("a search");
             Ok(page.map(|hit| record(&open.log, &reader, hit)))
+        })
+        .await
+    }
+
+    /// The id of the newest record whose id is like that: every id is asked for, which takes a second for some millions.
+    pub async fn id_that(
+        &self,
+        is_it: impl Fn(EventId) -> bool + Send + 'static,
+    ) -> io::Result<Option<EventId>> {
+        self.look(move |open| {
+            for segment in open.log.segments().iter().rev() {
+                let mut found = None;
+                segment.visit(segment.base(), |_, entry| {
+                    let is_found = !entry.lost && is_it(entry.id);
+                    found = is_found.then_some(entry.id);
+                    !is_found
+                })?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+            Ok(None)
         })
         .await
     }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Addresses, StartError};
 use crate::system::fault;
 use boxbridge_config::{BrokerUsers, Secret};
+use boxbridge_connect::tls::Encryption;
 
 mod access;
 mod admission;
@@ -47,6 +48,7 @@ struct Shared {
     sessions: Sessions,
     admission: Arc<Admission>,
     access: Access,
+    encryption: Encryption,
 }
 
 pub(super) struct Running {
@@ -73,6 +75,7 @@ impl Subscribers {
 pub(super) fn start(
     config: &boxbridge_config::Embedded,
     connections_max: usize,
+    encryption: Encryption,
 ) -> Result<(Running, Addresses), StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -82,7 +85,11 @@ pub(super) fn start(
         .map_err(|error| StartError::Broker(error.to_string()))?;
     let running = Running {
         runtime: Some(runtime),
-        shared: Arc::new(Shared::new(connections_max, config.users.clone())),
+        shared: Arc::new(Shared::new(
+            connections_max,
+            config.users.clone(),
+            encryption,
+        )),
         stop: CancellationToken::new(),
     };
 
@@ -102,13 +109,14 @@ pub(super) fn start(
 }
 
 impl Shared {
-    fn new(connections_max: usize, users: Option<BrokerUsers>) -> Shared {
+    fn new(connections_max: usize, users: Option<BrokerUsers>, encryption: Encryption) -> Shared {
         let half = || uuid::Uuid::new_v4().simple();
         let password = format!("{}{}", half(), half());
         Shared {
             sessions: Sessions::new(),
             admission: Arc::new(Admission::new(connections_max)),
             access: Access::new(USER.to_owned(), password, Users::new(users)),
+            encryption,
         }
     }
 }

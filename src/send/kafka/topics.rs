@@ -210,7 +210,11 @@ impl Asker {
             let listener = client.client().context();
             if listener.is_refused() || self.left().is_zero() {
                 let cause = listener.error().unwrap_or_else(|| error.to_string());
-                return Err(format!("no broker answers: {cause}{}", remedy(&cause)));
+                return Err(format!(
+                    "no broker answers: {}{}",
+                    brief(&cause),
+                    remedy(&cause)
+                ));
             }
             step *= 2;
         }
@@ -315,6 +319,17 @@ fn names(topics: &HashMap<String, Topic>, which: impl Fn(&Topic) -> bool) -> Vec
 fn number(resource: &ConfigResource, setting: &str) -> Option<usize> {
     resource.get(setting)?.value.as_ref()?.parse().ok()
 }
+
+/// Of a certificate that is not trusted, librdkafka says the same in several ways, by turns: it is one cause.
+fn brief(cause: &str) -> String {
+    match cause.split_once(": ") {
+        Some((broker, why)) if why.contains(NOT_TRUSTED) => format!("{broker}: {NOT_TRUSTED}"),
+        _ => cause.to_owned(),
+    }
+}
+
+/// OpenSSL's words.
+const NOT_TRUSTED: &str = "certificate verify failed";
 
 /// Which setting to look at where no broker answers.
 fn remedy(cause: &str) -> String {

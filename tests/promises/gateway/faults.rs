@@ -13,7 +13,7 @@ use boxbridge::gateway::{
 };
 use boxbridge::ingest::{self, Accept, BodyMemory, Ended, Listener, Received, Service};
 use boxbridge::queue::{AppendError, Queue, Settings};
-use boxbridge::route::Router;
+use boxbridge::route::{RedactKey, Router};
 use boxbridge::send::contact::Contact;
 use boxbridge::send::window::Limits;
 use boxbridge::send::{Answer, ConnectError, Destination, Lost, Session};
@@ -113,6 +113,7 @@ async fn a_destination_that_panics_is_connected_anew_and_gets_everything() {
         picture_store::configured(&config),
         queue.epoch(),
         boxbridge::normalize::table,
+        RedactKey::new(b"not used"),
     );
     let render = ToBus::mqtt(Arc::new(router), Arc::default(), Arc::default());
     let clock = Arc::new(Clock::open(&Disk::default(), folder.path()));

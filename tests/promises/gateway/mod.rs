@@ -9,6 +9,7 @@ mod links;
 mod load;
 mod main_job;
 mod outage;
+mod redacted;
 mod restart;
 mod sweep;
 mod thin_line;

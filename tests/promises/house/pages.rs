@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use crate::parts::gateway::Gateway;
 
-const PAGES: [&str; 18] = [
+const PAGES: [&str; 19] = [
     "README.md",
     "README.zh-CN.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "CHANGELOG.md",
     "docs/boxes.md",
     "docs/consumers.md",
@@ -143,7 +144,7 @@ fn settings_in_the_pages_are_settings() {
             // The one thing that a page cannot have: the reader's own certificate.
             let settings: Vec<_> = block
                 .lines()
-                .filter(|line| !line.starts_with("ca_file"))
+                .filter(|line| !line.starts_with("ca_file") && !line.starts_with("tls_"))
                 .collect();
             let file = folder.path().join(format!("{blocks}.toml"));
             std::fs::write(&file, settings.join("\n")).unwrap();

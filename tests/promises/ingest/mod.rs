@@ -5,4 +5,5 @@ mod descriptors;
 mod http;
 mod neighbours;
 mod proxies;
+mod tls;
 mod tokens;

@@ -142,7 +142,7 @@ fn unknown_name() -> impl Strategy<Value = String> {
     ]
 }
 
-fn any_value() -> impl Strategy<Value = Value> {
+pub fn any_value() -> impl Strategy<Value = Value> {
     let number = prop_oneof![
         (-10_i64..10).prop_map(Value::from),
         (0.0..101.0_f64).prop_map(Value::from),

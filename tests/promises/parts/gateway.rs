@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::cgroup::Cgroup;
 use super::child::{Child, PATIENCE, free_port};
-use super::contract;
+use super::contract::{self, logged::NAME};
 pub use super::site::files;
 
 /// What the environment of a gateway says; names without the prefix.
@@ -125,9 +125,16 @@ impl Gateway {
     }
 
     fn wait_ready(&mut self) {
-        let ingest = self.ingest;
+        let mut settings = self.command.get_envs();
+        let is_encrypted =
+            settings.any(|it| it == ("BOXBRIDGE_INGEST__LISTEN".as_ref(), Some("".as_ref())));
+        let (address, path) = match is_encrypted {
+            false => (self.ingest, "/RealTimeEvent"),
+            true => (self.admin, "/readyz"),
+        };
+        let asked = format!("GET {path} HTTP/1.0\r\n\r\n");
         self.child.wait_until("gateway", PATIENCE, || {
-            request(ingest, b"GET /RealTimeEvent HTTP/1.0\r\n\r\n").is_some_and(|a| a.status == 200)
+            request(address, asked.as_bytes()).is_some_and(|a| a.status == 200)
         });
     }
 
@@ -297,6 +304,12 @@ impl Gateway {
     }
 }
 
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        contract::logged::check_log(&self.log());
+    }
+}
+
 fn sum(metrics: &BTreeMap<String, f64>, name: &str, labels: &[(&str, &str)]) -> f64 {
     let labels: Vec<_> = labels
         .iter()
@@ -322,7 +335,7 @@ pub fn said(command: &mut Command) -> (String, Option<i32>) {
 pub fn event(identity: &str, person_type: Value, device: &str) -> Value {
     let mut event = json!({
         "reg_pic": "", "identity_id": identity, "score": 0.6231614351272583, "timestamp": 1_566_016_554_020_u64,
-        "group_name": "default_group", "identity_name": "小明",
+        "group_name": "default_group", "identity_name": NAME,
         "ext_data": {"person_type": person_type, "grab_fiqa_info": {}, "device_ip": device, "box_fiqa_info": {}, "device_type": "0", "spot_pic": ""},
     });
     if event["ext_data"]["person_type"].is_null() {
@@ -361,7 +374,7 @@ pub fn exchange(mut stream: TcpStream, bytes: &[u8]) -> Option<Answer> {
     answer.inspect(|it| contract::check_answer(bytes, it.status, &it.body))
 }
 
-fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
+pub fn read_answer(stream: &mut impl Read) -> Option<Answer> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 16 * 1024];
     loop {

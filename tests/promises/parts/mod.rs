@@ -15,5 +15,5 @@ pub mod subscriber;
 
 pub use child::PATIENCE;
 pub use machine::{cgroup, faulty_disk, volume};
-pub use network::{black_hole, thin_line};
+pub use network::{black_hole, thin_line, tls};
 pub use servers::{haproxy, kafka, mosquitto, prometheus, s3, stub_broker};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use boxbridge::app::destinations::picture_store;
 use boxbridge::normalize::Normalized;
-use boxbridge::route::{PicturesNow, Router, Sending};
+use boxbridge::route::{PicturesNow, RedactKey, Router, Sending};
 use boxbridge_config::{Config, Layers};
 use boxbridge_event::{Feed, Lane, Message, PictureVerdict, Sequence, Timestamp};
 use serde_json::{Value, json};
@@ -16,10 +16,12 @@ mod contract;
 mod live;
 mod onward;
 mod pictures;
+mod redaction;
 mod topics;
 mod vendors_shape;
 
 const RECEIVED: i64 = 1_795_341_600_123;
+const KEY: &[u8] = b"of these tests";
 
 pub fn router(settings: &[(&str, &str)]) -> Router {
     let mut settings = settings.to_vec();
@@ -30,6 +32,7 @@ pub fn router(settings: &[(&str, &str)]) -> Router {
         picture_store::configured(&config),
         "b81f",
         boxbridge::normalize::table,
+        RedactKey::new(KEY),
     )
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use boxbridge::route::Sending;
+use boxbridge::route::{Sending, kafka_topics};
 use boxbridge_event::Timestamp;
 
-use super::{at, pictured, router};
+use super::{at, config, pictured, router};
 
 #[test]
 fn an_empty_topic_is_nothing_to_do() {
@@ -57,11 +57,11 @@ fn what_is_left_of_the_expiry_is_counted_from_the_receipt() {
 
 #[test]
 fn every_kafka_topic_is_known_beforehand() {
-    let router = router(&[
+    let config = config(&[
         ("route.default.kafka_topic", "faces.{site}.{feed}"),
         ("route.vip.kafka_topic", "vips"),
     ]);
-    let topics: Vec<_> = router.kafka_topics("lobby").into_iter().collect();
+    let topics: Vec<_> = kafka_topics(&config.routes, "lobby").into_iter().collect();
 
     assert_eq!(
         topics,

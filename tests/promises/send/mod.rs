@@ -1,5 +1,6 @@
 //! The destinations, each against the real server that it speaks to.
 
+mod certificates;
 mod consumers;
 mod destinations;
 #[cfg(feature = "embedded-broker")]

@@ -38,7 +38,7 @@ pub(super) fn check(destination: &Destination, destinations: &Send, read: &mut R
 /// What two routes of a type must have in common: the setting, and what the problem is.
 type Rule = (&'static str, fn(&Route, &Route) -> bool, &'static str);
 
-const RULES: [Rule; 3] = [
+const RULES: [Rule; 4] = [
     (
         "kafka_topic",
         |_, of_kafka| of_kafka.kafka_topic.is_some(),
@@ -55,6 +55,11 @@ const RULES: [Rule; 3] = [
         "pictures",
         |of_mqtt, of_kafka| of_mqtt.pictures == of_kafka.pictures,
         "must be the same for both: messages pass as they are",
+    ),
+    (
+        "redact",
+        |of_mqtt, of_kafka| of_mqtt.redaction == of_kafka.redaction,
+        "must be the same for both, and so must pseudonym: messages pass as they are",
     ),
 ];
 

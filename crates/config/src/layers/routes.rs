@@ -17,8 +17,17 @@ pub(crate) const fn keys(kind: KindName) -> &'static [&'static str] {
             "mqtt_expiry",
             "format",
             "pictures",
+            "redact",
+            "pseudonym",
         ],
-        KindName::Kafka => &["kafka_topic", "kafka_key", "format", "pictures"],
+        KindName::Kafka => &[
+            "kafka_topic",
+            "kafka_key",
+            "format",
+            "pictures",
+            "redact",
+            "pseudonym",
+        ],
         KindName::Store => &["pictures"],
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Form {
     Pattern(&'static str),
     /// One of these. A wrong word reads as the first.
     Words(Vec<&'static str>),
+    /// Some of these, or none.
+    WordList(Vec<&'static str>),
     Switch,
     Whole {
         least: i64,
@@ -52,6 +54,7 @@ impl Form {
             Form::Text => json!({"type": "string"}),
             Form::Pattern(pattern) => json!({"type": "string", "pattern": pattern}),
             Form::Words(words) => json!({"enum": in_every_spelling(words)}),
+            Form::WordList(words) => json!({"type": "array", "items": {"enum": words}}),
             Form::Switch => json!({"type": "boolean"}),
             Form::Whole { least, most } => {
                 json!({"type": "integer", "minimum": least, "maximum": most})

@@ -10,6 +10,7 @@ use crate::reader::Reader;
 use crate::reader::effect::{DESTINATIONS, LISTENS};
 use crate::reader::form::Form;
 use crate::reader::units::{KIB, MIB, SECOND};
+use crate::values::listener_tls::ListenerTls;
 use crate::values::secret::Secret;
 use crate::values::template::{Field, Template};
 
@@ -62,6 +63,8 @@ pub struct Embedded {
     pub websocket: Option<SocketAddr>,
     /// Who may subscribe; `None` = anyone.
     pub users: Option<BrokerUsers>,
+    /// `None`: neither speaks TLS.
+    pub tls: Option<Box<ListenerTls>>,
 }
 
 /// Where a device's status is retained, at every broker. Part of the contract with consumers, so no setting.
@@ -195,6 +198,7 @@ impl Embedded {
             listen: read.by_restart(LISTENS).address(LISTEN),
             websocket: read.by_restart(LISTENS).optional_address(WEBSOCKET),
             users,
+            tls: read.listener_tls("send.mqtt.embedded").map(Box::new),
         }
     }
 

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::tls;
 use crate::layers::environment::{KEY_ID, SECRET_KEY, SESSION_TOKEN, VARIABLES};
 use crate::layers::problem::Problem;
 use crate::reader::Reader;
@@ -167,10 +166,7 @@ fn s3(read: &mut Reader, section: &str, rest: &str) -> StoreUrl {
         None => environment(read),
     };
 
-    let ca_file = read.live().file(&key("ca_file"));
-    if let Some(file) = &ca_file {
-        tls::certificates(read, &key("ca_file"), file);
-    }
+    let ca_file = read.live().certificates(&key("ca_file"));
     StoreUrl::S3(Bucket {
         name: bucket.to_owned(),
         prefix: prefix.trim_matches('/').to_owned(),

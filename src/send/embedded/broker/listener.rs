@@ -1,6 +1,7 @@
-//! Accepts connections: TCP, or a WebSocket on it.
+//! Accepts connections: TCP, or a WebSocket on it, and either over TLS.
 //!
-//! Promises: a connection that does not get to its CONNECT in time is closed, whatever it does on the way there. Deliberately no TLS.
+//! Promises: a connection that does not get to its CONNECT in time is closed, whatever it does on the way there. Where TLS is spoken, only this
+//! machine may leave it away, as its own gateway does: what it says crosses no network.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,7 +10,11 @@ use std::time::Duration;
 use async_tungstenite::tungstenite::handshake::server::{Request, Response};
 use async_tungstenite::tungstenite::http::{HeaderValue, Response as HttpResponse, StatusCode};
 use async_tungstenite::tungstenite::protocol::WebSocketConfig;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use ws_stream_tungstenite::WsStream;
@@ -88,23 +93,55 @@ async fn serve(
     let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
     let _ = rustix::net::sockopt::set_tcp_keepidle(&stream, KEEP_ALIVE_IDLE);
 
-    match transport {
-        Transport::Tcp => connection::serve(stream, from, slot, shared).await,
-        Transport::WebSocket => {
-            let accepted = tokio::select! {
-                _ = slot.closing.closed() => return,
-                accepted = tokio::time::timeout(CONNECT_WITHIN, upgrade(stream)) => accepted,
-            };
-            if let Ok(Some(stream)) = accepted {
-                connection::serve(stream, from, slot, shared).await;
-            }
-        }
+    let opened = tokio::select! {
+        _ = slot.closing.closed() => return,
+        opened = tokio::time::timeout(CONNECT_WITHIN, open(stream, from, transport, &shared)) => opened,
+    };
+    match opened {
+        Ok(Some(Either::Left(wire))) => connection::serve(wire, from, slot, shared).await,
+        Ok(Some(Either::Right(socket))) => connection::serve(socket, from, slot, shared).await,
+        Ok(None) | Err(_) => {}
     }
 }
 
-type Socket = WsStream<async_tungstenite::tokio::TokioAdapter<TcpStream>>;
+/// In the clear, or over TLS.
+type Wire = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+type Socket = WsStream<async_tungstenite::tokio::TokioAdapter<Wire>>;
 
-async fn upgrade(stream: TcpStream) -> Option<Socket> {
+/// The way to a CONNECT; `None` where it ends before.
+async fn open(
+    stream: TcpStream,
+    from: IpAddr,
+    transport: Transport,
+    shared: &Shared,
+) -> Option<Either<Wire, Socket>> {
+    let wire = match shared.encryption.now() {
+        Some(tls) => encrypted(stream, from, tls).await?,
+        None => Either::Left(stream),
+    };
+    match transport {
+        Transport::Tcp => Some(Either::Left(wire)),
+        Transport::WebSocket => upgrade(wire).await.map(Either::Right),
+    }
+}
+
+/// A record of TLS's handshake (RFC 8446 section 5.1). Neither MQTT nor HTTP begins so.
+const HANDSHAKE: u8 = 22;
+
+async fn encrypted(stream: TcpStream, from: IpAddr, tls: Arc<ServerConfig>) -> Option<Wire> {
+    let mut first = [0];
+    stream.peek(&mut first).await.ok()?;
+    if first == [HANDSHAKE] {
+        let shaken = TlsAcceptor::from(tls).accept(stream).await;
+        return shaken.ok().map(|stream| Either::Right(Box::new(stream)));
+    }
+
+    // A connection from an address of our own never leaves the machine.
+    let is_ours = stream.local_addr().is_ok_and(|to| to.ip() == from);
+    is_ours.then_some(Either::Left(stream))
+}
+
+async fn upgrade(stream: Wire) -> Option<Socket> {
     // A client's publications are read past only as far as they fit into one message of the WebSocket.
     let most = 2 * CLIENT_PACKET_MAX as usize;
     let config = WebSocketConfig::default()

@@ -20,18 +20,18 @@ mod shown;
 mod silent;
 
 /// A folder with a tokens file.
-struct Tokens {
+pub(super) struct Tokens {
     folder: tempfile::TempDir,
 }
 
 impl Tokens {
-    fn new() -> Tokens {
+    pub(super) fn new() -> Tokens {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("tokens"), "").unwrap();
         Tokens { folder }
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.folder.path().join("tokens")
     }
 
@@ -43,7 +43,7 @@ impl Tokens {
     }
 
     /// A new token.
-    fn make(&self, arguments: &[&str]) -> String {
+    pub(super) fn make(&self, arguments: &[&str]) -> String {
         let (said, code) = self.run(&[&["new"], arguments].concat());
         assert_eq!(code, Some(0), "{said}");
         said.lines().next().unwrap().to_owned()

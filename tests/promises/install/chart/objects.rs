@@ -290,3 +290,25 @@ fn an_ingress_takes_a_whole_history_body_and_only_from_boxes() {
         "1g"
     );
 }
+
+#[test]
+fn tls_of_boxes_and_operators_reaches_service_policy_probes_and_prometheus() {
+    let rendered = render(
+        "allowedCidrs: [192.168.1.0/24]\nserviceMonitor: {enabled: true}
+networkPolicy: {metricsFrom: [{podSelector: {}}]}
+ingest: {tls_listen: '[::]:9543', tls_cert_file: /tls/tls.crt, tls_key_file: /tls/tls.key}
+admin: {tls_cert_file: /tls/tls.crt, tls_key_file: /tls/tls.key}",
+    );
+    let https = json!({"name": "https", "port": 9543, "targetPort": "ingest-tls"});
+    assert_eq!(rendered.service()["ports"][1], https);
+    let policy = rendered.object("NetworkPolicy", "boxbridge");
+    let ports = &policy["spec"]["ingress"][0]["ports"];
+    assert_eq!(*ports, json!([{"port": "ingest"}, {"port": "ingest-tls"}]));
+
+    let pod = &rendered.stateful_set()["template"]["spec"]["containers"][0];
+    for probe in ["readinessProbe", "livenessProbe"] {
+        assert_eq!(pod[probe]["httpGet"]["scheme"], "HTTPS", "{probe}");
+    }
+    let monitor = rendered.object("ServiceMonitor", "boxbridge");
+    assert_eq!(monitor["spec"]["endpoints"][0]["scheme"], "https");
+}

@@ -9,6 +9,7 @@ use boxbridge_proof::simulate::{Options, Outcome, run_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{file, text};
+use crate::parts::certificates::Certificates;
 use crate::parts::child::{Child, PATIENCE, free_port, listens};
 use crate::parts::site::wait_until;
 
@@ -161,6 +162,35 @@ fn a_changed_address_is_listened_on_and_the_old_one_given_up() {
     );
 }
 
+#[test]
+fn the_port_that_speaks_tls_is_held_beside_the_other_and_given_up_when_it_goes() {
+    let service = Service::start();
+    let certificates = Certificates::make();
+    let (certificate, key) = certificates.server();
+    let file = service.directory.path().join("settings.toml");
+    let plain = std::fs::read_to_string(&file).unwrap();
+    let tls = free_port();
+    let (certificate, key) = (certificate.display(), key.display());
+    let encrypted = format!(
+        "{plain}ingest.tls_listen = \"127.0.0.1:{tls}\"\ningest.tls_cert_file = \"{certificate}\"\ningest.tls_key_file = \"{key}\"\n"
+    );
+
+    std::fs::write(&file, encrypted).unwrap();
+    service.manager.signal("HUP");
+    service.wait_started(2);
+    service.manager.signal("HUP");
+    service.wait_started(3);
+    let held = service.log().matches("held the boxes' port").count();
+    assert_eq!(held, 3, "one of two, then both: {}", service.log());
+    assert!(listens(tls) && listens(service.ingest));
+
+    std::fs::write(&file, plain).unwrap();
+    service.manager.signal("HUP");
+    service.wait_started(4);
+    wait_until("nobody listens there any more", || !listens(tls));
+    assert!(listens(service.ingest));
+}
+
 /// The next thing that a service manager hears.
 fn heard(socket: &UnixDatagram) -> String {
     let mut bytes = [0; 1_000];
@@ -198,7 +228,7 @@ fn the_unit_asks_for_it() {
     let unit = text("config/debian/boxbridge.service");
     for line in [
         "Type=notify",
-        "FileDescriptorStoreMax=1",
+        "FileDescriptorStoreMax=2",
         "RestartSec=100ms",
         "ExecReload=/bin/kill -HUP $MAINPID",
     ] {

@@ -14,6 +14,7 @@ mod pictures;
 mod requests;
 mod resume;
 mod session;
+mod tls;
 
 const TOKEN: &str = "0123456789abcdef-canary";
 

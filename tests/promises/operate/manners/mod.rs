@@ -4,7 +4,9 @@ use std::process::{Command, Output};
 
 use crate::parts::gateway::Gateway;
 
+mod canaries;
 mod pipes;
+mod private;
 mod refusals;
 mod secrets;
 mod settings;

@@ -1,4 +1,5 @@
-//! What is promised to others, held against whatever a test receives: messages against their schemas and attributes, answers against OpenAPI.
+//! What is promised to others, held against whatever a test receives: messages against their schemas and attributes, answers against OpenAPI,
+//! logs against what must not be in them.
 //!
 //! Promises: each schema is read once; a test that receives something else than the contract says fails with what was wrong. A message is ours
 //! if its `type` or its `schema` says so, or if it stands where the gateway's status does: what a test sends itself, and the vendor's shape
@@ -14,6 +15,7 @@ use boxbridge::send::mqtt::STATUS_SCHEMA;
 use boxbridge_config::{Config, Layers};
 use serde_json::{Value, json};
 
+pub mod logged;
 pub mod schema;
 
 use schema::{problems, problems_within};

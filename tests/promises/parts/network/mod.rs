@@ -1,4 +1,5 @@
-//! Lines that carry little, and addresses where nobody answers.
+//! Lines that carry little, addresses where nobody answers, and a client that speaks TLS.
 
 pub mod black_hole;
 pub mod thin_line;
+pub mod tls;

@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::parts::authority;
+use crate::parts::certificates::Certificates;
 use crate::parts::child::{Child, PATIENCE, free_port, installed, listens};
 
 pub const BUCKET: &str = "faces";
@@ -40,8 +41,24 @@ impl Server {
         Server::start_with(Encryption::Tls)
     }
 
+    /// Its certificate is the server's of these.
+    pub fn start_showing(certificates: &Certificates) -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        let (certificate, key) = certificates.server();
+        std::fs::copy(certificate, directory.path().join("server.pem")).unwrap();
+        std::fs::copy(key, directory.path().join("server.key")).unwrap();
+        Server::start_in(directory, Encryption::Tls)
+    }
+
     fn start_with(encryption: Encryption) -> Server {
         let directory = tempfile::tempdir().unwrap();
+        if encryption == Encryption::Tls {
+            authority::make(directory.path());
+        }
+        Server::start_in(directory, encryption)
+    }
+
+    fn start_in(directory: tempfile::TempDir, encryption: Encryption) -> Server {
         let objects = directory.path().join("objects");
         std::fs::create_dir_all(objects.join(BUCKET)).unwrap();
 
@@ -60,7 +77,6 @@ impl Server {
             .current_dir(directory.path());
 
         if encryption == Encryption::Tls {
-            authority::make(directory.path());
             let file = |name| directory.path().join(name);
             command
                 .arg("--cert")

@@ -8,6 +8,7 @@ mod sessions;
 mod shares;
 mod slow;
 mod standard;
+mod tls;
 mod topics;
 mod users;
 
@@ -18,6 +19,7 @@ use boxbridge::send::Session as _;
 use boxbridge::send::embedded::Embedded;
 use boxbridge::send::{Answer, mqtt};
 use boxbridge_config::MqttVersion;
+use boxbridge_connect::tls::Encryption;
 use boxbridge_event::{Lane, Sequence};
 use rumqttc::v5::{self, mqttbytes::QoS};
 use tokio_util::task::AbortOnDropHandle;
@@ -34,8 +36,10 @@ fn start() -> Embedded {
         listen: ANYWHERE,
         websocket: Some(ANYWHERE),
         users: None,
+        tls: None,
     };
-    Embedded::start(&config, PLACES).unwrap_or_else(|error| panic!("{error}"))
+    Embedded::start(&config, PLACES, Encryption::default())
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The gateway, as it reaches its own broker.
@@ -152,8 +156,9 @@ async fn a_busy_port_is_named_with_the_setting_that_moves_it() {
         listen: first.local_addr(),
         websocket: None,
         users: None,
+        tls: None,
     };
-    let error = Embedded::start(&config, PLACES)
+    let error = Embedded::start(&config, PLACES, Encryption::default())
         .err()
         .expect("it is busy")
         .to_string();
@@ -167,8 +172,9 @@ async fn a_busy_port_is_named_with_the_setting_that_moves_it() {
         listen: ANYWHERE,
         websocket: first.websocket_addr(),
         users: None,
+        tls: None,
     };
-    let error = Embedded::start(&config, PLACES)
+    let error = Embedded::start(&config, PLACES, Encryption::default())
         .err()
         .expect("it is busy")
         .to_string();
@@ -188,8 +194,10 @@ async fn it_ends_and_starts_again_on_the_same_port() {
             listen: address,
             websocket: None,
             users: None,
+            tls: None,
         },
         PLACES,
+        Encryption::default(),
     )
     .expect("the port is free");
     assert_eq!(again.local_addr(), address);

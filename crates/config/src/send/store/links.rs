@@ -4,7 +4,6 @@
 //! secret: the start does.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use crate::reader::Reader;
@@ -46,10 +45,6 @@ enum Written {
 const MODE: &str = "send.store.links.mode";
 const LISTEN: &str = "send.store.links.listen";
 const URL: &str = "send.store.links.url";
-const SECRET_FILE: &str = "send.store.links.secret_file";
-
-/// A shorter secret could be guessed.
-const SHORTEST: usize = 32;
 /// Why the listener is there or not until a restart.
 const OPENS: &str = "the links' listener opens at a start";
 
@@ -65,7 +60,6 @@ impl Links {
         let listen = read.by_restart(LISTENS).optional_address(LISTEN);
         let url = read.live().http_url(URL);
         let url = url.map(|url| url.trim_end_matches('/').to_owned());
-        let secret_file = read.live().file(SECRET_FILE);
 
         let links = Links {
             mode: mode(written, is_bucket, listen.is_some() || url.is_some()),
@@ -74,7 +68,7 @@ impl Links {
             open_for: read
                 .live()
                 .duration("send.store.links.open_for", 60 * SECOND, 7 * DAY),
-            secret: secret_file.and_then(|file| secret(read, &file)),
+            secret: read.live().key_file("send.store.links.secret_file"),
             announce: read.live().switch("send.store.links.announce"),
         };
         links.check(read, is_bucket);
@@ -168,25 +162,4 @@ fn mode(written: Written, is_bucket: bool, can_open: bool) -> LinkMode {
         Written::Auto if can_open => LinkMode::Gateway,
         Written::Auto => LinkMode::Off,
     }
-}
-
-/// What stands in the file. Says what is wrong with it, and never what stands in it.
-fn secret(read: &mut Reader, file: &Path) -> Option<Secret> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) => {
-            read.problem(SECRET_FILE, format!("cannot read it: {error}"));
-            return None;
-        }
-    };
-
-    let secret = text.trim();
-    if secret.len() < SHORTEST {
-        let problem = format!(
-            "it holds less than {SHORTEST} characters, which could be guessed: `openssl rand -hex 32` makes a secret"
-        );
-        read.problem(SECRET_FILE, problem);
-        return None;
-    }
-    Some(Secret::new(secret))
 }
