@@ -9,7 +9,6 @@ mod links;
 mod load;
 mod main_job;
 mod outage;
-mod redacted;
 mod restart;
 mod sweep;
 mod thin_line;

@@ -7,11 +7,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::cgroup::Cgroup;
 use super::child::{Child, PATIENCE, free_port};
-use super::contract::{self, logged::NAME};
+use super::contract;
+pub use super::contract::logged::event;
 pub use super::site::files;
 
 /// What the environment of a gateway says; names without the prefix.
@@ -329,22 +330,6 @@ pub fn said(command: &mut Command) -> (String, Option<i32>) {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
     (said, output.status.code())
-}
-
-/// The vendor's sample with an identity and a person type of one's own; `null` leaves the type away.
-pub fn event(identity: &str, person_type: Value, device: &str) -> Value {
-    let mut event = json!({
-        "reg_pic": "", "identity_id": identity, "score": 0.6231614351272583, "timestamp": 1_566_016_554_020_u64,
-        "group_name": "default_group", "identity_name": NAME,
-        "ext_data": {"person_type": person_type, "grab_fiqa_info": {}, "device_ip": device, "box_fiqa_info": {}, "device_type": "0", "spot_pic": ""},
-    });
-    if event["ext_data"]["person_type"].is_null() {
-        event["ext_data"]
-            .as_object_mut()
-            .unwrap()
-            .remove("person_type");
-    }
-    event
 }
 
 /// The body that a GET is answered with.

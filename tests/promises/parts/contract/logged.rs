@@ -2,6 +2,8 @@
 //!
 //! Promises: the whole log of every gateway that a test starts is searched for all of them when it ends.
 
+use serde_json::{Value, json};
+
 use crate::parts::{kafka, s3};
 
 /// Whose event it is, where a test does not say it.
@@ -22,4 +24,20 @@ pub fn check_log(log: &str) {
         let line = log.lines().find(|line| line.contains(planted));
         assert_eq!(line, None, "{planted} is in the log of a gateway");
     }
+}
+
+/// The vendor's sample with an identity and a person type of one's own; `null` leaves the type away.
+pub fn event(identity: &str, person_type: Value, device: &str) -> Value {
+    let mut event = json!({
+        "reg_pic": "", "identity_id": identity, "score": 0.6231614351272583, "timestamp": 1_566_016_554_020_u64,
+        "group_name": "default_group", "identity_name": NAME,
+        "ext_data": {"person_type": person_type, "grab_fiqa_info": {}, "device_ip": device, "box_fiqa_info": {}, "device_type": "0", "spot_pic": ""},
+    });
+    if event["ext_data"]["person_type"].is_null() {
+        event["ext_data"]
+            .as_object_mut()
+            .unwrap()
+            .remove("person_type");
+    }
+    event
 }

@@ -1,5 +1,6 @@
 //! Destinations are a list: any number of brokers, clusters and stores, each with a name, its own settings and its own routes.
 
+mod redacted;
 mod settings;
 
 use std::collections::BTreeMap;
