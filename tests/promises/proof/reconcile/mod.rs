@@ -3,6 +3,7 @@
 mod destinations;
 mod gateway;
 mod no_verdict;
+mod order;
 mod pictures;
 mod planted;
 mod subscribers;
