@@ -134,7 +134,7 @@ fn paused_type() -> Value {
 
 fn finding() -> Value {
     object(json!({
-        "code": about(text(), "starting, draining, queue_full, queue_stalled, queue_refused, queue_poisoned, queue_outage, destination_down, destination_will_refuse, type_paused, refused_for_now, held_back, replaying, devices_silent, settings_refused, …"),
+        "code": about(text(), "starting, draining, queue_full, queue_stalled, queue_refused, queue_poisoned, queue_outage, destination_down, destination_will_refuse, type_paused, refused_for_now, held_back, answered_from_disk, replaying, devices_silent, settings_refused, …"),
         "destination": about(text_or_null(), "null where it is the gateway itself"),
         "person_type": word_or_null(person_types()),
         "message": about(text(), "as in `reasons`"),

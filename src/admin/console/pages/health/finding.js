@@ -21,7 +21,7 @@ words({
     "finding.queue_poisoned": "the disk failed a write", "finding.queue_outage": "the disk gives something not back just now",
     "finding.destination_down": "no connection", "finding.destination_will_refuse": "it will refuse events",
     "finding.type_paused": "is paused, since it was refused again and again", "finding.refused_for_now": "is refused for now, and tried again",
-    "finding.held_back": "the connection dies on an event, which is held back", "finding.replaying": "a replay goes out",
+    "finding.held_back": "the connection dies on an event, which is held back", "finding.answered_from_disk": "boxes are answered from this disk alone", "finding.replaying": "a replay goes out",
     "finding.devices_silent": "devices are silent", "finding.settings_refused": "the new settings were not taken",
   },
   zh: {
@@ -30,7 +30,7 @@ words({
     "finding.queue_poisoned": "磁盘写入失败", "finding.queue_outage": "磁盘暂时无法读出部分内容",
     "finding.destination_down": "连接中断", "finding.destination_will_refuse": "将会拒绝事件",
     "finding.type_paused": "因反复被拒绝而暂停", "finding.refused_for_now": "暂时被拒绝，正在重试",
-    "finding.held_back": "某个事件导致连接中断，已暂缓发送", "finding.replaying": "正在重放",
+    "finding.held_back": "某个事件导致连接中断，已暂缓发送", "finding.answered_from_disk": "目前仅由本机磁盘应答盒子", "finding.replaying": "正在重放",
     "finding.devices_silent": "有设备静默", "finding.settings_refused": "新设置未生效",
   },
 });
