@@ -2,7 +2,7 @@
 
 import { CONSOLE, INGEST, assert, ask, done, event, hasNoSidewaysScroll, open, send, shoot } from "../browser.mjs";
 
-const GONE = ["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE"];
+const GONE = ["status of 503", "ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE"];
 const REFUSED = "status of 422";
 const page = await open("#/health", { expected: [...GONE, REFUSED] });
 await page.getByText("Ready. Nothing is wrong now.").waitFor();
