@@ -70,7 +70,7 @@ fn every_alert_fires_when_it_should_and_is_silent_when_it_should_be() {
 fn every_refusal_is_somebodys_alert_or_a_box_comes_again() {
     let expressions: String = rules().into_iter().map(|rule| rule.expression).collect();
     // Accepted all the same, and a feed that is sent again.
-    let nobodys = [Code::AnswerLate, Code::HistoryBusy];
+    let nobodys = [Code::AnswerLate, Code::HistoryBusy, Code::NotConfirmed];
     for code in Code::ALL {
         let times = expressions
             .split(['"', '|'])
