@@ -6,18 +6,27 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::files::{dashboard_queries, file, rules, rules_file, selectors};
+use crate::parts::certificates::Certificates;
 use crate::parts::gateway::{Gateway, event, get};
 use crate::parts::mosquitto::Mosquitto;
 use crate::parts::prometheus::{Prometheus, promtool};
 use crate::parts::site::{base64, jpeg, wait_until};
 use crate::parts::subscriber::Subscriber;
 
-/// With an inventory, so that there is every metric that there can be. It is there for as long as the gateway: one that is gone is a
-/// setting that cannot be taken.
-fn start(mosquitto: &Mosquitto) -> (Gateway, tempfile::NamedTempFile) {
+/// What its settings name. It is there for as long as the gateway: a file that is gone is a setting that cannot be taken.
+type Files = (tempfile::NamedTempFile, Certificates);
+
+/// With an inventory and TLS, so that there is every metric that there can be.
+fn start(mosquitto: &Mosquitto) -> (Gateway, Files) {
     let inventory = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&inventory, "ip,name\n192.168.1.243,East\n").unwrap();
+    let certificates = Certificates::make();
+    let (certificate, key) = certificates.server();
+
     let gateway = Gateway::start(&[
+        ("INGEST__TLS_LISTEN", "127.0.0.1:0"),
+        ("INGEST__TLS_CERT_FILE", certificate.to_str().unwrap()),
+        ("INGEST__TLS_KEY_FILE", key.to_str().unwrap()),
         (
             "INGEST__DEVICES__FILE",
             &inventory.path().display().to_string(),
@@ -28,7 +37,7 @@ fn start(mosquitto: &Mosquitto) -> (Gateway, tempfile::NamedTempFile) {
         ),
         ("QUEUE__MAX_BYTES", "256MiB"),
     ]);
-    (gateway, inventory)
+    (gateway, (inventory, certificates))
 }
 
 fn with_picture(identity: &str, person_type: Value, device: &str) -> Value {
@@ -51,7 +60,7 @@ fn an_hour_in_a_moment(gateway: &Gateway) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_query_finds_its_series_at_a_live_gateway_and_nothing_fires_there() {
     let mosquitto = Mosquitto::start();
-    let (gateway, _inventory) = start(&mosquitto);
+    let (gateway, _files) = start(&mosquitto);
     let _guard = Subscriber::start(mosquitto.address(), "boxbridge/#").await;
     let prometheus = Prometheus::start(gateway.admin, &rules_file());
     an_hour_in_a_moment(&gateway);
@@ -143,7 +152,7 @@ fn every_name_on_the_page_is_there(prometheus: &Prometheus) {
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_pass_the_linter_count_by_person_type_and_come_down_again() {
     let mosquitto = Mosquitto::start();
-    let (gateway, _inventory) = start(&mosquitto);
+    let (gateway, _files) = start(&mosquitto);
     an_hour_in_a_moment(&gateway);
     let (said, is_content) = promtool(&["check", "metrics"], &get(gateway.admin, "/metrics"));
     assert!(is_content && said.is_empty(), "{said}");
@@ -171,7 +180,7 @@ async fn metrics_pass_the_linter_count_by_person_type_and_come_down_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_that_nobody_hears_is_counted_and_yesterdays_is_not() {
     let mosquitto = Mosquitto::start();
-    let (gateway, _inventory) = start(&mosquitto);
+    let (gateway, _files) = start(&mosquitto);
     gateway.take("/RealTimeEvent", &event("1", json!(3), "gate"));
     gateway.take("/HistoryEvent", &event("2", json!(3), "door"));
     gateway.wait_delivered();
@@ -184,7 +193,7 @@ async fn an_alert_that_nobody_hears_is_counted_and_yesterdays_is_not() {
 #[test]
 fn every_scrape_adds_up_however_many_look_at_once() {
     let mosquitto = Mosquitto::start();
-    let (gateway, _inventory) = start(&mosquitto);
+    let (gateway, _files) = start(&mosquitto);
     let until = Instant::now() + Duration::from_secs(2);
     std::thread::scope(|scope| {
         for device in ["gate", "door"] {
