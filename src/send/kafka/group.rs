@@ -27,7 +27,6 @@ mod topic_names;
 
 pub use clock::{CLOCK_TOPIC, COMPARE_EVERY, Clocks};
 pub use holdings::{Limits as Held, Place};
-pub use start::Begun;
 pub use topic_names::TopicNames;
 
 use holdings::Holdings;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::gateway::{Consumed, Handover};
 use crate::queue::Queue;
 use crate::send::kafka::Kafka;
-use crate::send::kafka::group::{Begun, COMPARE_EVERY, Clocks};
+use crate::send::kafka::group::{COMPARE_EVERY, Clocks};
 use crate::system::disk::Disk;
 use boxbridge_config::Current;
 use boxbridge_event::Sequence;
@@ -92,19 +92,15 @@ impl Beginning {
         }
     }
 
-    /// The offsets first: what is accepted until they are committed is the queue's to deliver.
+    /// The offsets first: what is accepted until they are committed is the queue's to deliver. Where others have read all along, some of it
+    /// comes twice: nobody can tell whether they began before it or behind it.
     async fn begin(&self) -> Result<(), String> {
-        let mut is_new = false;
         for (_, group) in self.consumed.groups.iter() {
             let begun = self.kafka.now().begin(group.membership()).await;
-            is_new |= begun.map_err(|error| error.message)? == Begun::Now;
+            begun.map_err(|error| error.message)?;
         }
 
-        let through = match is_new {
-            true => self.queue.newest(),
-            // Others have read it all along.
-            false => self.handover.newest_at_start(),
-        };
+        let through = self.queue.newest();
         let noted = self.note.write(self.queue.epoch(), through);
         noted.map_err(|error| format!("{}: {error}", self.note.path.display()))?;
         self.handover.tell(through);

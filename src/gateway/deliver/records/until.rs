@@ -38,10 +38,6 @@ impl Handover {
     pub fn tell(&self, through: Sequence) {
         self.told.send_replace(Some(through));
     }
-
-    pub fn newest_at_start(&self) -> Sequence {
-        self.newest_at_start
-    }
 }
 
 /// The log of any destination; to its end where there is no handover.

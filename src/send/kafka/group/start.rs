@@ -27,15 +27,6 @@ const TOPICS_EVERY: Duration = Duration::from_secs(5);
 const AHEAD_KIB: usize = 2_048;
 const FETCH_BYTES: usize = 2 << 20;
 
-/// Where a group stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begun {
-    /// It has read before, or its members are there.
-    Before,
-    /// It begins now, at the end of every partition that is there.
-    Now,
-}
-
 impl Inner {
     pub(super) fn consumer(self: &Arc<Inner>) -> Result<BaseConsumer<Member>, KafkaError> {
         let cluster = Arc::clone(&self.cluster.lock());
@@ -52,7 +43,7 @@ impl Inner {
 
 impl Kafka {
     /// Looks the group up, and begins it where it is new. The topics that can be named are made before, as for sending.
-    pub async fn begin(&self, membership: &Membership) -> Result<Begun, ConnectError> {
+    pub async fn begin(&self, membership: &Membership) -> Result<(), ConnectError> {
         let shared = Arc::clone(&self.shared);
         topics::look_up(&shared, shared.names(), shared.missing()).await?;
 
@@ -65,7 +56,9 @@ impl Kafka {
     }
 }
 
-fn begin(shared: &Shared, membership: &Membership) -> Result<Begun, String> {
+/// The ends are read before it is asked whether somebody has begun: who finds that nobody has, then commits no end that lies behind what
+/// another gateway, which begins in the same moment, leaves to the group already.
+fn begin(shared: &Shared, membership: &Membership) -> Result<(), String> {
     let group = &membership.group;
     let failed = |error: KafkaError| format!("group {group}: {error}");
     let consumer: BaseConsumer<_> = shared
@@ -74,19 +67,19 @@ fn begin(shared: &Shared, membership: &Membership) -> Result<Begun, String> {
         .map_err(failed)?;
 
     let partitions = partitions(&consumer, membership).map_err(failed)?;
+    let ends = ends(&consumer, &partitions).map_err(failed)?;
     let committed = consumer
-        .committed_offsets(partitions.clone(), kafka::CONNECT_TIMEOUT)
+        .committed_offsets(partitions, kafka::CONNECT_TIMEOUT)
         .map_err(failed)?;
     let is_known = |offset: &Offset| matches!(offset, Offset::Offset(_));
-    if committed.to_topic_map().values().any(is_known) || partitions.count() == 0 {
-        return Ok(Begun::Before);
+    if committed.to_topic_map().values().any(is_known) || ends.count() == 0 {
+        return Ok(());
     }
 
-    let ends = ends(&consumer, &partitions).map_err(failed)?;
     match consumer.commit(&ends, CommitMode::Sync) {
-        Ok(()) => Ok(Begun::Now),
+        Ok(()) => Ok(()),
         // Another gateway was first, and is a member by now.
-        Err(error) if is_of_members(&error) => Ok(Begun::Before),
+        Err(error) if is_of_members(&error) => Ok(()),
         Err(error) => Err(failed(error)),
     }
 }
