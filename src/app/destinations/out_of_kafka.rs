@@ -183,7 +183,7 @@ impl Deliveries<'_> {
     ) -> Arc<Handover> {
         let note = Note::of(&self.data.disk, &self.config.data_dir, &settings.name);
         let through = note.read(self.data.queue.epoch());
-        let handover = Handover::new(self.data.queue.newest(), through);
+        let handover = Handover::new(through);
 
         let beginning = Arc::new(Beginning {
             kafka: Arc::clone(kafka),
@@ -257,7 +257,7 @@ impl Deliveries<'_> {
 }
 
 impl FromKafka {
-    /// Delivers by other settings from now on. The groups are left and joined again, for whoever the brokers know us as.
+    /// Delivers by other settings from now on. The groups are left and joined again: the brokers may know us by another name.
     pub fn adopt(
         &self,
         deliveries: &Deliveries<'_>,
