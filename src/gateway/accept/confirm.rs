@@ -1,4 +1,4 @@
-//! The last step before an answer: whoever has to have an event has it, or the disk has to do.
+//! The last step before an answer: all who have to have an event have it, or the disk has to do.
 //!
 //! Promises: a live event is answered 200 whatever they do, in time, since its box never asks again and one disk is better than none. History
 //! comes again, so it is refused until they have it; only what they will never take is answered. Deliberately does nothing where the disk alone

@@ -76,8 +76,7 @@ impl Holders {
     pub(super) fn answered_from_disk(&self, why: FromDisk) {
         metrics::answered_from_disk(why);
         let mut now = self.now.lock();
-        let is_over = |stretch: &mut Stretch| stretch.last.elapsed() > QUIET;
-        let before = now.take_if(is_over);
+        let before = now.take_if(|stretch| stretch.is_over());
         self.say_over(before);
 
         if now.is_none() {
@@ -93,19 +92,14 @@ impl Holders {
 
     /// To be called from time to time: says when boxes are answered as they should be again.
     pub fn look(&self) {
-        let over = self
-            .now
-            .lock()
-            .take_if(|stretch| stretch.last.elapsed() > QUIET);
+        let over = self.now.lock().take_if(|stretch| stretch.is_over());
         self.say_over(over);
     }
 
     /// What people should know now.
     pub fn trouble(&self) -> Option<String> {
         let now = self.now.lock();
-        let stretch = now
-            .as_ref()
-            .filter(|stretch| stretch.last.elapsed() <= QUIET)?;
+        let stretch = now.as_ref().filter(|stretch| !stretch.is_over())?;
         let (since, counted) = (stretch.since, stretch.counted());
         let kafka = &self.kafka.contact.destination;
         Some(format!(
@@ -185,6 +179,10 @@ impl Stretch {
         if let Some(count) = self.counts.get_mut(why as usize) {
             *count += 1;
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.last.elapsed() > QUIET
     }
 
     /// `10 late, 2 paused`.

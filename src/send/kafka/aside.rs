@@ -24,7 +24,7 @@ use boxbridge_event::{Lane, Message, Sequence, Timestamp};
 /// Part of the contract with operators, so no setting.
 pub const ASIDE_TOPIC: &str = "boxbridge.aside";
 
-/// For one message, from the producer to all replicas: whoever sets aside waits for it.
+/// For one message, from the producer to all replicas: the delivery waits for it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// What our headers may add to a message, with a reason of [`DETAIL_MAX`].
 const HEADERS_BYTES: usize = 16 << 10;

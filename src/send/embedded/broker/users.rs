@@ -1,6 +1,6 @@
 //! Who may subscribe: the users of a file, or anyone where there is none.
 //!
-//! Promises: a password is compared in the same time whatever is shown, and a name that is none of ours takes as long as one that is. One
+//! Promises: a password is compared in the same time whatever is shown, and an unknown name takes as long as a known one. One
 //! login is computed at a time, so a flood of them takes one core and no more. A user that is taken out of the file, or has another password,
 //! is no user any more, also where it is connected.
 
