@@ -99,7 +99,7 @@ struct Inner {
     /// Something of what leaves has an outcome.
     settled: Condvar,
     judge: Mutex<Box<dyn Judge>>,
-    /// To let partitions go on. The thread takes it away before it ends it.
+    /// To let partitions stand still and go on. The thread takes it away before it ends it.
     consumer: Mutex<Option<Arc<BaseConsumer<Member>>>>,
     lags: Mutex<Vec<Lag>>,
     /// What goes wrong now.
@@ -165,13 +165,9 @@ impl Group {
 
     /// It has an outcome; true where it was known.
     pub fn settle(&self, sequence: Sequence) -> bool {
-        let mut holdings = self.inner.holdings.lock();
-        let was_known = holdings.settle(sequence);
-        let flowing = holdings.emptied();
-        drop(holdings);
-
+        let was_known = self.inner.holdings.lock().settle(sequence);
         self.inner.settled.notify_all();
-        self.inner.go_on(&flowing);
+        self.inner.regulate();
         was_known
     }
 
@@ -257,12 +253,23 @@ impl Inner {
         self.is_over.load(Ordering::Acquire)
     }
 
-    /// These partitions have room again.
-    fn go_on(&self, places: &[Place]) {
+    /// Partitions that are full stand still, and those that have room again go on. It is decided and done under one lock: a pause that came after
+    /// the word to go on would hold its partition for good.
+    fn regulate(&self) {
         let consumer = self.consumer.lock();
-        if let Some(consumer) = consumer.as_ref().filter(|_| !places.is_empty()) {
-            // One that is another member's by now is no loss.
-            let _ = consumer.resume(&list(places));
+        let Some(consumer) = &*consumer else {
+            return;
+        };
+        let mut holdings = self.holdings.lock();
+        let (full, flowing) = (holdings.filled(), holdings.emptied());
+        drop(holdings);
+
+        // One that is another member's by now is no loss.
+        if !full.is_empty() {
+            let _ = consumer.pause(&list(&full));
+        }
+        if !flowing.is_empty() {
+            let _ = consumer.resume(&list(&flowing));
         }
     }
 }

@@ -103,9 +103,9 @@ impl Subscriber {
     pub async fn receive(&mut self, count: usize) -> Vec<Received> {
         let mut messages = Vec::with_capacity(count);
         while messages.len() < count {
-            match tokio::time::timeout(PATIENCE, self.received.recv()).await {
-                Ok(Some(message)) => messages.push(message.checked()),
-                _ => {
+            match self.next().await {
+                Some(message) => messages.push(message),
+                None => {
                     let last: VecDeque<_> = messages.iter().rev().take(3).collect();
                     panic!(
                         "{} of {count} messages came, the last: {last:?}",
@@ -115,6 +115,12 @@ impl Subscriber {
             }
         }
         messages
+    }
+
+    /// `None` where it was waited for in vain.
+    pub async fn next(&mut self) -> Option<Received> {
+        let message = tokio::time::timeout(PATIENCE, self.received.recv()).await;
+        message.ok().flatten().map(Received::checked)
     }
 
     pub async fn receive_one(&mut self) -> Received {

@@ -286,39 +286,38 @@ impl Holdings {
 
     /// Partitions of which nothing more is to come for now.
     pub fn filled(&mut self) -> Vec<Place> {
-        let share = self.share();
-        let filled = self.partitions.iter_mut().filter(|(_, partition)| {
-            let is_over =
-                partition.held.len() >= share.records || partition.held_bytes >= share.bytes;
-            !partition.is_full && is_over
-        });
-        let stopped = filled.map(|(place, partition)| {
-            partition.is_full = true;
-            place.clone()
-        });
-        stopped.collect()
+        let room = self.room();
+        self.turn(|it| {
+            let is_over = it.held.len() >= room.records || it.held_bytes >= room.bytes;
+            !it.is_full && is_over
+        })
     }
 
     /// Partitions that have room again.
     pub fn emptied(&mut self) -> Vec<Place> {
-        let share = self.share();
-        let emptied = self.partitions.iter_mut().filter(|(_, partition)| {
-            partition.is_full
-                && partition.held.len() <= share.records / 2
-                && partition.held_bytes <= share.bytes / 2
-        });
-        let flowing = emptied.map(|(place, partition)| {
-            partition.is_full = false;
-            place.clone()
-        });
-        flowing.collect()
+        let room = self.room();
+        self.turn(|it| {
+            it.is_full && it.held.len() <= room.records / 2 && it.held_bytes <= room.bytes / 2
+        })
     }
 
-    fn share(&self) -> Limits {
-        let partitions = self.partitions.len().max(1);
+    fn turn(&mut self, is_meant: impl Fn(&Partition) -> bool) -> Vec<Place> {
+        let meant = self.partitions.iter_mut().filter(|(_, it)| is_meant(it));
+        let turned = meant.map(|(place, partition)| {
+            partition.is_full = !partition.is_full;
+            place.clone()
+        });
+        turned.collect()
+    }
+
+    /// What each partition may hold: as much as all together leave free. One has half of everything, two have a third each, and those that hold
+    /// nothing take nothing from the others.
+    fn room(&self) -> Limits {
+        let held_bytes = self.partitions.values().map(|it| it.held_bytes).sum();
+        let free = self.limits.records.saturating_sub(self.places.len());
         Limits {
-            records: (self.limits.records / partitions).max(LEAST_RECORDS),
-            bytes: self.limits.bytes / partitions,
+            records: free.max(LEAST_RECORDS),
+            bytes: self.limits.bytes.saturating_sub(held_bytes).max(1),
         }
     }
 }

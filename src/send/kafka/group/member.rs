@@ -64,6 +64,8 @@ impl Member {
         let offsets: Vec<_> = places.iter().filter_map(offset).collect();
         places.iter().for_each(|place| holdings.end(place));
         drop(holdings);
+        // One that stood still would do so again when it comes back: librdkafka remembers it.
+        let _ = consumer.resume(list);
 
         if is_ours && let Err(error) = commit(consumer, &offsets, CommitMode::Sync) {
             tracing::warn!(

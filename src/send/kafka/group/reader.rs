@@ -12,7 +12,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::member::{Member, commit};
-use super::{Inner, Judgement, Lag, Place, Read, list};
+use super::{Inner, Judgement, Lag, Place, Read};
 use crate::send::kafka::record::attribute_name;
 use boxbridge_event::Timestamp;
 
@@ -114,12 +114,9 @@ impl Reader {
             Judgement::Pass => holdings.pass(&place, offset),
             Judgement::Keep(record) => {
                 holdings.keep(&place, offset, *record);
-                let full = holdings.filled();
                 drop(holdings);
                 self.inner.read.notify_one();
-                if !full.is_empty() {
-                    let _ = consumer.pause(&list(&full));
-                }
+                self.inner.regulate();
             }
         }
     }
@@ -178,10 +175,7 @@ impl Reader {
     }
 
     fn commit(&mut self, consumer: &BaseConsumer<Member>) {
-        let mut holdings = self.inner.holdings.lock();
-        let (offsets, flowing) = (holdings.new_offsets(), holdings.emptied());
-        drop(holdings);
-        self.inner.go_on(&flowing);
+        let offsets = self.inner.holdings.lock().new_offsets();
         if let Err(error) = commit(consumer, &offsets, CommitMode::Async) {
             self.inner.holdings.lock().not_committed(&offsets);
             self.fails(format!("offsets are not committed: {error}"));

@@ -150,6 +150,8 @@ impl Shared {
             )
             .set("queued.max.messages.kbytes", AHEAD_KIB.to_string())
             .set("fetch.max.bytes", FETCH_BYTES.to_string())
+            // A partition that goes on is fetched with the next question, and that waits for so long where there is no news; by default half a second.
+            .set("fetch.wait.max.ms", "100")
             // While it is full it looks again after this; by default after a second.
             .set("fetch.queue.backoff.ms", "50");
         client

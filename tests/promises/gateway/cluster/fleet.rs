@@ -12,7 +12,7 @@ use boxbridge_proof::simulate;
 use crate::parts::gateway::Gateway;
 use crate::parts::haproxy::Haproxy;
 use crate::parts::kafka::cluster::Cluster;
-use crate::parts::mosquitto::{self, Mosquitto};
+use crate::parts::mosquitto::Mosquitto;
 use crate::parts::s3;
 
 pub struct Fleet {
@@ -44,11 +44,7 @@ impl Fleet {
     pub fn start(answer_deadline: Duration) -> Fleet {
         let (kafka, mosquitto, store) = std::thread::scope(|scope| {
             let kafka = scope.spawn(Cluster::start);
-            // Its subscribers are known to it after it was stopped.
-            let mosquitto = Mosquitto::with(&mosquitto::Settings {
-                lines: &["persistence true"],
-                ..mosquitto::Settings::default()
-            });
+            let mosquitto = Mosquitto::start();
             let store = s3::Server::start();
             (kafka.join().unwrap(), mosquitto, store)
         });

@@ -157,6 +157,8 @@ fn configure(directory: &Path, addresses: &[SocketAddr], settings: &Settings) {
         "max_inflight_messages 0".to_owned(),
         // Not 0: with it, 2.0.11 drops the connection of a client that publishes what it denies.
         "max_queued_messages 1000000".to_owned(),
+        // Sessions outlive a stop.
+        "persistence true".to_owned(),
         format!("persistence_location {}/", directory.display()),
     ];
     if settings.users.is_empty() {

@@ -10,12 +10,7 @@ use crate::parts::mosquitto::{Mosquitto, Settings};
 
 #[tokio::test]
 async fn an_outage_of_the_broker_is_no_quiet() {
-    let settings = Settings {
-        // The subscriber's session outlives it.
-        lines: &["persistence true"],
-        ..Settings::default()
-    };
-    let mut mosquitto = Mosquitto::with(&settings);
+    let mut mosquitto = Mosquitto::start();
     let sent = Sent::new().await;
     let (ledger, url) = (sent.ledger(), format!("mqtt://{}", mosquitto.address()));
     let words: [&str; 6] = ["--ledger", &ledger, "--mqtt", &url, "--until-quiet", "2s"];

@@ -37,8 +37,6 @@ impl World {
         let kafka = Broker::start(Security::None);
         let mosquitto = Mosquitto::with(&Settings {
             listeners: &[Listener::Tcp, Listener::WebSocket],
-            // A session outlives the broker.
-            lines: &["persistence true"],
             ..Settings::default()
         });
         let gateway = Gateway::start(&[

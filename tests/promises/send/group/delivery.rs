@@ -86,6 +86,25 @@ async fn alerts_overtake_a_backlog_and_an_outage_of_the_broker_costs_nothing() {
     );
 }
 
+/// Each partition stands still and goes on some twenty times: none stays behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_that_is_many_times_what_a_gateway_holds_comes_whole() {
+    let mut doors = tokio::task::block_in_place(|| Doors::new("many"));
+    let few = [("SEND__WINDOW_RECORDS", "10")];
+    let gateway = tokio::task::block_in_place(|| doors.start_alone(&few));
+    let mut subscriber = doors.subscriber().await;
+
+    tokio::task::block_in_place(|| {
+        doors.mosquitto.stop();
+        post(&gateway, EMPLOYEE, 0..1_000, 20);
+        wait_until("Kafka has them all", || {
+            gateway.ledger("kafka").delivered == 1_000
+        });
+        doors.mosquitto.run();
+    });
+    assert_in_order(&all_of(&mut subscriber, 0..1_000).await);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_broker_refuses_for_good_is_set_aside_on_kafka_and_holds_up_no_other_type() {
     let vips = "topic readwrite boxbridge/default/events/vip/#\n";

@@ -153,7 +153,9 @@ pub async fn all_of(subscriber: &mut Subscriber, numbers: std::ops::Range<usize>
         Vec::new(),
     );
     while !missing.is_empty() {
-        let message = subscriber.receive_one().await;
+        let Some(message) = subscriber.next().await else {
+            panic!("{} came, these did not: {missing:?}", first.len());
+        };
         if missing.remove(&numbered(&message).1) {
             first.push(message);
         }

@@ -47,3 +47,27 @@ async fn a_device_keeps_its_order_while_gateways_join_and_leave() {
     assert_in_order(&received);
     tokio::task::block_in_place(|| doors.wait_for_partitions(&[&first], 6 * PARTITIONS));
 }
+
+/// They stood still when they went, because they were full.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_come_back_are_read_on() {
+    let few = [("SEND__WINDOW_RECORDS", "10")];
+    let mut doors = tokio::task::block_in_place(|| Doors::new("back"));
+    let first = tokio::task::block_in_place(|| doors.start_alone(&few));
+    let mut subscriber = doors.subscriber().await;
+
+    tokio::task::block_in_place(|| {
+        doors.mosquitto.stop();
+        post(&first, EMPLOYEE, 0..300, 60);
+        wait_until("Kafka has them all", || {
+            first.ledger("kafka").delivered == 300
+        });
+
+        let mut second = doors.start(&[("GATEWAY", "second")]);
+        doors.wait_for_partitions(&[&first, &second], 6 * PARTITIONS);
+        assert_eq!(second.stop(), Some(0));
+        doors.wait_for_partitions(&[&first], 6 * PARTITIONS);
+        doors.mosquitto.run();
+    });
+    assert_in_order(&all_of(&mut subscriber, 0..300).await);
+}

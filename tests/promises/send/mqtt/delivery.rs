@@ -112,10 +112,7 @@ async fn receive_all(subscriber: &mut Subscriber) -> Vec<Received> {
 }
 
 async fn restarts_lose_nothing(version: &str) {
-    let mut broker = Mosquitto::with(&Settings {
-        lines: &["persistence true"],
-        ..Settings::default()
-    });
+    let mut broker = Mosquitto::start();
     let mut subscriber = Subscriber::start(broker.address(), "events/#").await;
     let mut sender = Sender::new(destination(
         &at(broker.address()),

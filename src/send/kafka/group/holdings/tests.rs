@@ -105,23 +105,62 @@ fn nothing_of_a_partition_that_leaves_goes_out_and_it_is_quiet_once_all_came_bac
     assert_eq!(holdings.next_number(), Sequence(4));
 }
 
+fn keep(holdings: &mut Holdings, partition: i32, offset: i64) {
+    let record = record(holdings, VIP);
+    holdings.keep(&place(partition), offset, record);
+}
+
 #[test]
-fn a_full_partition_stops_and_goes_on_when_half_of_it_has_gone() {
+fn a_partition_stands_still_when_it_holds_half_and_goes_on_when_it_holds_half_of_what_is_free() {
     let mut holdings = holding(&[]);
     holdings.begin(place(1), None);
-    let share = 50;
-    for offset in 0..share {
+    for offset in 0..50 {
         assert_eq!(holdings.filled(), []);
-        let record = record(&holdings, VIP);
-        holdings.keep(&place(0), offset, record);
+        keep(&mut holdings, 0, offset);
     }
     assert_eq!(holdings.filled(), [place(0)]);
     assert_eq!(holdings.filled(), [], "once");
 
     numbers(&mut holdings, &[]);
-    for number in 1..=share as u64 / 2 {
+    for number in 1..=17 {
         assert_eq!(holdings.emptied(), []);
         holdings.settle(Sequence(number));
     }
+    assert_eq!(holdings.emptied(), [place(0)], "33 held, 67 free");
+    assert_eq!(holdings.emptied(), [], "once");
+}
+
+#[test]
+fn many_partitions_share_what_is_held_and_each_holds_a_few() {
+    let mut holdings = holding(&[]);
+    for partition in 0..50 {
+        holdings.begin(place(partition), None);
+    }
+    let mut held = Vec::new();
+    for partition in 0..50 {
+        let mut count = 0;
+        while holdings.filled().is_empty() {
+            keep(&mut holdings, partition, count);
+            count += 1;
+        }
+        held.push(usize::try_from(count).unwrap());
+    }
+    assert_eq!(held[..5], [50, 25, 13, LEAST_RECORDS, LEAST_RECORDS]);
+    assert!(held[5..].iter().all(|count| *count == LEAST_RECORDS));
+}
+
+#[test]
+fn a_record_that_is_larger_than_all_that_may_be_held_is_held_alone() {
+    let mut holdings = Holdings::new(Limits {
+        records: 100,
+        bytes: 1,
+    });
+    holdings.begin(place(0), None);
+    assert_eq!(holdings.filled(), []);
+    keep(&mut holdings, 0, 0);
+    assert_eq!(holdings.filled(), [place(0)]);
+
+    numbers(&mut holdings, &[]);
+    holdings.settle(Sequence(1));
     assert_eq!(holdings.emptied(), [place(0)]);
 }
