@@ -88,6 +88,14 @@ impl TimedStream {
         .await
     }
 
+    /// Returns once the other side has closed with nothing left to read; with more to read, never.
+    pub async fn gone(&mut self) {
+        let there = std::future::poll_fn(|context| self.poll_first(context)).await;
+        if let Ok(Some(_)) = there {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Notes the age of what lies unread; pending if that is nothing. Asks before the read: once there is room in the kernel, the rest of a
     /// body follows at once and makes the stream look young.
     fn poll_age(&mut self, context: &mut Context<'_>) -> Poll<()> {

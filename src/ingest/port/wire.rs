@@ -84,12 +84,17 @@ async fn shake_hands(
     place: &Place,
 ) -> Result<TlsStream<TimedStream>, (io::Error, Option<TimedStream>)> {
     let mut hello = LazyConfigAcceptor::new(Acceptor::default(), stream);
-    let heard = match (&mut hello).await {
+    let mut heard = match (&mut hello).await {
         Ok(heard) => heard,
         Err(error) => return Err((error, hello.take_io())),
     };
 
-    let turn = place.turn().await;
+    let turn = tokio::select! {
+        // Who says hello and is gone costs no signature.
+        biased;
+        () = heard.io.gone() => return Err((io::ErrorKind::UnexpectedEof.into(), None)),
+        turn = place.turn() => turn,
+    };
     // The signature. Nothing that comes after it costs as much.
     let shaking = heard.into_stream(tls);
     drop(turn);
