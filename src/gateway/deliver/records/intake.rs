@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde::Deserialize;
 
 use super::Counted;
@@ -30,8 +31,20 @@ pub struct Intake {
     lane: Lane,
     /// Of the destination, as it was when its groups were joined: by it they read what they read.
     router: Arc<Router>,
-    repeats: Repeats,
+    lately: Arc<Lately>,
     counted: Arc<Counted>,
+}
+
+/// What one lane has read lately.
+pub struct Lately(Mutex<Repeats>);
+
+/// A record as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub place: Place,
+    pub offset: i64,
+    /// Under which it is delivered.
+    pub number: Sequence,
 }
 
 /// As much of an event as is asked here.
@@ -53,13 +66,13 @@ impl Intake {
     pub fn new(
         lane: Lane,
         router: Arc<Router>,
-        dedupe_window: Duration,
+        lately: Arc<Lately>,
         counted: Arc<Counted>,
     ) -> Intake {
         Intake {
             lane,
             router,
-            repeats: Repeats::within(dedupe_window),
+            lately,
             counted,
         }
     }
@@ -82,7 +95,12 @@ impl Judge for Intake {
         if self.lane_of(&head) != self.lane {
             return Judgement::Pass;
         }
-        if self.repeats.is_one(&head, read, Instant::now()) {
+        let seen = Seen {
+            place: read.place.clone(),
+            offset: read.offset,
+            number,
+        };
+        if self.lately.is_repeat(&head, seen, Instant::now()) {
             self.counted.repeated(self.lane);
             return Judgement::Pass;
         }
@@ -131,16 +149,42 @@ fn attributes(read: &Read<'_>) -> Vec<(&'static str, String)> {
     read.attributes.iter().filter_map(known).collect()
 }
 
+impl Lately {
+    pub fn within(window: Duration) -> Lately {
+        Lately(Mutex::new(Repeats::within(window)))
+    }
+
+    fn is_repeat(&self, head: &Head<'_>, seen: Seen, now: Instant) -> bool {
+        let key = Key::of(head.id, head.revision, head.replay.as_deref());
+        self.0.lock().is_one(key, seen, now)
+    }
+
+    /// The live one of this id and revision.
+    pub(super) fn of(&self, id: EventId, revision: Revision) -> Option<Seen> {
+        let repeats = self.0.lock();
+        repeats.seen.get(&Key::of(id, revision, None)).cloned()
+    }
+}
+
 /// What was read lately, and where.
 struct Repeats {
     window: Duration,
-    seen: HashMap<Key, (Place, i64)>,
+    seen: HashMap<Key, Seen>,
     /// In the order in which they were read.
     order: VecDeque<(Instant, Key)>,
 }
 
 /// An event, its content and its replay.
-type Key = (EventId, Revision, u64);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key(EventId, Revision, u64);
+
+impl Key {
+    fn of(id: EventId, revision: Revision, replay: Option<&str>) -> Key {
+        let mut hasher = DefaultHasher::new();
+        replay.hash(&mut hasher);
+        Key(id, revision, hasher.finish())
+    }
+}
 
 impl Repeats {
     fn within(window: Duration) -> Repeats {
@@ -152,20 +196,20 @@ impl Repeats {
     }
 
     /// Whether it was read before, and not from there: what comes again from its own place was not answered.
-    fn is_one(&mut self, head: &Head<'_>, read: &Read<'_>, now: Instant) -> bool {
+    fn is_one(&mut self, key: Key, seen: Seen, now: Instant) -> bool {
         if self.window.is_zero() {
             return false;
         }
         self.forget(now);
 
-        let mut replay = DefaultHasher::new();
-        head.replay.hash(&mut replay);
-        let key = (head.id, head.revision, replay.finish());
-        let place = (read.place.clone(), read.offset);
-        if let Some(first) = self.seen.get(&key) {
-            return *first != place;
+        if let Some(first) = self.seen.get_mut(&key) {
+            let is_there = (&first.place, first.offset) == (&seen.place, seen.offset);
+            if is_there {
+                first.number = seen.number;
+            }
+            return !is_there;
         }
-        self.seen.insert(key, place);
+        self.seen.insert(key, seen);
         self.order.push_back((now, key));
         false
     }

@@ -7,8 +7,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Counted;
-use crate::gateway::Records;
+use super::{Consumed, Counted};
+use crate::gateway::{Column, Records};
 use crate::send::kafka::group::Group;
 use boxbridge_event::{Lane, Outcome, PersonType, PictureVerdict, Record, Sequence, Timestamp};
 
@@ -20,21 +20,20 @@ pub struct OutOfKafka {
     urgent: Option<Arc<Group>>,
     paused: Vec<PersonType>,
     counted: Arc<Counted>,
+    /// When records got their answer.
+    answers: Arc<Column>,
 }
 
 impl OutOfKafka {
-    pub fn new(
-        lane: Lane,
-        group: Arc<Group>,
-        urgent: Option<Arc<Group>>,
-        counted: Arc<Counted>,
-    ) -> OutOfKafka {
+    pub fn new(lane: Lane, consumed: &Consumed) -> OutOfKafka {
+        let group = |lane| Arc::clone(consumed.groups.of(lane));
         OutOfKafka {
             lane,
-            group,
-            urgent,
+            group: group(lane),
+            urgent: (lane == Lane::Normal).then(|| group(Lane::Urgent)),
             paused: Vec::new(),
-            counted,
+            counted: Arc::clone(&consumed.counted),
+            answers: Arc::clone(consumed.answers.of(lane)),
         }
     }
 }
@@ -69,6 +68,7 @@ impl Records for OutOfKafka {
 
     fn settle(&mut self, sequence: Sequence, _verdict: PictureVerdict, outcome: Outcome) {
         if self.group.settle(sequence) {
+            self.answers.note(sequence, outcome);
             self.counted.ended(self.lane, outcome);
         }
     }

@@ -2,8 +2,10 @@
 
 mod delivery;
 mod doors;
+mod drained;
 mod first_start;
 mod late;
 mod passed_over;
 mod reload;
 mod takeover;
+mod traced;
