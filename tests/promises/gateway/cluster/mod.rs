@@ -1,7 +1,7 @@
 //! Mode cluster: of what was answered from Kafka nothing is lost, whatever fails and whichever disk is gone.
 //!
-//! `make test` sees a gateway go with its disk, and all of them rolled. `make cluster-test` goes through every fault, for a quarter of an hour,
-//! and prints figures.
+//! `make test` sees a gateway go with its disk, and all of them rolled. `make cluster-test` goes through every fault and through more and fewer
+//! gateways, for twenty minutes, and prints figures.
 
 mod campaign;
 mod fleet;
@@ -38,7 +38,7 @@ async fn a_gateway_that_goes_with_its_disk_takes_nothing_that_kafka_acknowledged
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a quarter of an hour: make cluster-test"]
+#[ignore = "takes ten minutes: make cluster-test"]
 async fn what_kafka_acknowledged_outlives_every_fault() {
     let shape = shape(3, Duration::from_millis(400));
     let mut campaign = Campaign::start(shape, traffic(1.0)).await;
