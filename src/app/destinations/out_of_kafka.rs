@@ -31,6 +31,7 @@ use boxbridge_config::{Current, Kind};
 use boxbridge_event::{ByLane, Lane, Message};
 
 type Groups = Arc<ByLane<Arc<Group>>>;
+type LatelyRead = Arc<ByLane<Arc<Lately>>>;
 
 /// What others hold of it: who looks, and a reload.
 pub(super) struct FromKafka {
@@ -130,7 +131,7 @@ impl Deliveries<'_> {
             &boxbridge_config::Destination,
         ),
         kafka: &Kafka,
-        (router, counted, lately): (&Arc<Router>, &Arc<Counted>, &Arc<ByLane<Arc<Lately>>>),
+        (router, counted, lately): (&Arc<Router>, &Arc<Counted>, &LatelyRead),
     ) -> io::Result<ByLane<Arc<Group>>> {
         let join = |lane| {
             let lately = Arc::clone(lately.of(lane));
