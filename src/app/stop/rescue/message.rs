@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::Rescue;
 use crate::gateway::Preview;
-use crate::gateway::kept::{KeptRecord, QuarantineHead};
+use crate::gateway::kept::{AsideHead, KeptRecord, QuarantineHead};
 use crate::normalize;
 use crate::route::{Router, Sending};
 use crate::send::kafka::{LeftAside, Refused};
@@ -54,33 +54,21 @@ impl Rescue {
         let preview = self.preview(&kept.head.destination);
         let preview = preview.ok_or(Stays::WithoutDestination)?;
         let event: Event = serde_json::from_slice(&kept.event).map_err(|_| Stays::Unreadable)?;
-        let of_cluster = self.router_of_cluster()?;
-        if !preview
-            .router
-            .tells_no_more_than(of_cluster, event.person_type)
-        {
+
+        let (router, of_cluster) = (&preview.router, self.router_of_cluster()?);
+        if !router.tells_no_more_than(of_cluster, event.person_type) {
             return Err(Stays::Redacted);
         }
 
         let message = match preview.kind {
             KindName::Store => {
                 let pictures = kept.pictures().await.map_err(|_| Stays::Unreadable)?;
-                let router = preview.router.with_pictures();
-                self.message(&router, &event, kept, &pictures)
+                self.message(&router.with_pictures(), &event, kept, &pictures)
             }
-            KindName::Mqtt | KindName::Kafka => self.message(&preview.router, &event, kept, &[]),
-        };
-        let head = &kept.head;
-        let refused = Refused {
-            destination: &head.destination,
-            lane: head.lane,
-            reason: &head.reason,
-            detail: &head.detail,
-            attempts: head.attempts,
-            topic: head.topic.as_deref(),
+            KindName::Mqtt | KindName::Kafka => self.message(router, &event, kept, &[]),
         };
         Ok(LeftAside {
-            about: refused.about(),
+            about: about_event(&kept.head),
             message,
         })
     }
@@ -123,7 +111,7 @@ impl Rescue {
             expires_in: None,
         };
         Ok(LeftAside {
-            about: about(head),
+            about: about_body(head),
             message,
         })
     }
@@ -141,8 +129,20 @@ impl Rescue {
     }
 }
 
+fn about_event(head: &AsideHead) -> Vec<(&'static str, String)> {
+    let refused = Refused {
+        destination: &head.destination,
+        lane: head.lane,
+        reason: &head.reason,
+        detail: &head.detail,
+        attempts: head.attempts,
+        topic: head.topic.as_deref(),
+    };
+    refused.about()
+}
+
 /// Who sent it and why it was refused: what is needed to hand it in again.
-fn about(head: &QuarantineHead) -> Vec<(&'static str, String)> {
+fn about_body(head: &QuarantineHead) -> Vec<(&'static str, String)> {
     let always = [
         ("reason", head.code.clone()),
         ("detail", head.message.clone()),
@@ -150,6 +150,7 @@ fn about(head: &QuarantineHead) -> Vec<(&'static str, String)> {
         ("feed", head.feed.to_string()),
         ("received_at", head.received_at.to_string()),
     ];
+
     let known = [
         ("field", &head.field),
         ("site", &head.site),

@@ -61,36 +61,36 @@ fn told(
     consumed: &Consumed,
     found: &Found,
 ) -> (WayState, Option<Timestamp>, String) {
-    let (topic, partition) = &found.seen.place;
-    let offset = found.seen.offset;
+    let ((topic, partition), offset) = (&found.seen.place, found.seen.offset);
     let place = format!("topic {topic}, partition {partition}, offset {offset}");
+
     match found.standing {
-        FoundStanding::Answered(Answered { at, ending }) => match ending {
-            Ending::SetAside => {
-                let why = format!(
-                    "it lies in the topic {ASIDE_TOPIC} with the reason; it came out of {place}"
-                );
-                (WayState::SetAside, Some(at), why)
-            }
-            Ending::Expired => (WayState::Expired, Some(at), format!("out of {place}")),
-            Ending::Delivered | Ending::SentAgain => {
-                (WayState::Delivered, Some(at), format!("out of {place}"))
-            }
-        },
+        FoundStanding::Answered(answered) => ended(answered, &place),
         FoundStanding::Held => {
             let why = why_it_waits(operator, record, consumed, found);
-            (
-                WayState::Waiting,
-                None,
-                format!("{why}; it stands in {place}"),
-            )
+            let why = format!("{why}; it stands in {place}");
+            (WayState::Waiting, None, why)
         }
         FoundStanding::Gone => {
-            let why =
-                format!("the gateway that has got its partition from this one sends it: {place}");
-            (WayState::OverKafka, None, why)
+            let who = "the gateway that has got its partition from this one sends it";
+            (WayState::OverKafka, None, format!("{who}: {place}"))
         }
     }
+}
+
+fn ended(answered: Answered, place: &str) -> (WayState, Option<Timestamp>, String) {
+    let (state, why) = match answered.ending {
+        Ending::Delivered | Ending::SentAgain => (WayState::Delivered, format!("out of {place}")),
+        Ending::Expired => (WayState::Expired, format!("out of {place}")),
+        Ending::SetAside => {
+            let lies = format!("it lies in the topic {ASIDE_TOPIC} with the reason");
+            (
+                WayState::SetAside,
+                format!("{lies}; it came out of {place}"),
+            )
+        }
+    };
+    (state, Some(answered.at), why)
 }
 
 fn why_it_waits(
