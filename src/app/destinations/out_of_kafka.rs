@@ -105,7 +105,6 @@ impl Deliveries<'_> {
             counted,
             groups,
             lately,
-            answers: Arc::new(ByLane::new(|_| Arc::default())),
         });
         let aside = Arc::new(kafka.now().aside_topic());
         let clocks = Arc::new(Clocks::default());

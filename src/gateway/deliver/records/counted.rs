@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::intake::{Lately, Seen};
 use super::until::Handover;
-use crate::gateway::{Answered, Column};
+use crate::gateway::Answered;
 use crate::metrics;
 use crate::queue::{SubscriptionStatus, Tally};
 use crate::send::kafka::group::Group;
@@ -28,8 +28,6 @@ pub struct Consumed {
     pub groups: Arc<ByLane<Arc<Group>>>,
     /// What this gateway has read of them.
     pub lately: Arc<ByLane<Arc<Lately>>>,
-    /// What became of it.
-    pub answers: Arc<ByLane<Arc<Column>>>,
 }
 
 /// An event that this gateway has read.
@@ -64,7 +62,7 @@ impl Consumed {
         let mut seen = lanes.filter_map(|(lane, lately)| Some((lane, lately.of(id, revision)?)));
         let (lane, seen) = seen.next()?;
 
-        let standing = match self.answers.of(lane).of(seen.number) {
+        let standing = match self.lately.of(lane).answer(seen.number) {
             Some(answered) => FoundStanding::Answered(answered),
             None if self.groups.of(lane).holds(seen.number) => FoundStanding::Held,
             None => FoundStanding::Gone,

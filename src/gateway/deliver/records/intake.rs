@@ -14,12 +14,14 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 
 use super::Counted;
+use crate::gateway::{Answered, Column};
 use crate::metrics;
 use crate::route::Router;
 use crate::route::attributes::OF_EVENT;
 use crate::send::kafka::group::{Judge, Judgement, Place, Read};
 use boxbridge_event::{
-    Carried, EventId, Feed, Lane, PersonType, Picture, Record, Revision, Sequence, Timestamp,
+    Carried, EventId, Feed, Lane, Outcome, PersonType, Picture, Record, Revision, Sequence,
+    Timestamp,
 };
 
 /// About 100 bytes each.
@@ -35,8 +37,11 @@ pub struct Intake {
     counted: Arc<Counted>,
 }
 
-/// What one lane has read lately.
-pub struct Lately(Mutex<Repeats>);
+/// What one lane has read lately, and what became of it.
+pub struct Lately {
+    repeats: Mutex<Repeats>,
+    answers: Column,
+}
 
 /// A record as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,17 +156,34 @@ fn attributes(read: &Read<'_>) -> Vec<(&'static str, String)> {
 
 impl Lately {
     pub fn within(window: Duration) -> Lately {
-        Lately(Mutex::new(Repeats::within(window)))
+        Lately {
+            repeats: Mutex::new(Repeats::within(window)),
+            answers: Column::default(),
+        }
+    }
+
+    /// What was read under this number has an outcome.
+    pub(super) fn ended(&self, number: Sequence, outcome: Outcome) {
+        self.answers.note(number, outcome);
+    }
+
+    pub(super) fn answer(&self, number: Sequence) -> Option<Answered> {
+        self.answers.of(number)
     }
 
     fn is_repeat(&self, head: &Head<'_>, seen: Seen, now: Instant) -> bool {
         let key = Key::of(head.id, head.revision, head.replay.as_deref());
-        self.0.lock().is_one(key, seen, now)
+        self.is_one(key, seen, now)
+    }
+
+    fn is_one(&self, key: Key, seen: Seen, now: Instant) -> bool {
+        let is_answered = |number| self.answers.of(number).is_some();
+        self.repeats.lock().is_one(key, seen, now, is_answered)
     }
 
     /// The live one of this id and revision.
     pub(super) fn of(&self, id: EventId, revision: Revision) -> Option<Seen> {
-        let repeats = self.0.lock();
+        let repeats = self.repeats.lock();
         repeats.seen.get(&Key::of(id, revision, None)).cloned()
     }
 }
@@ -195,8 +217,15 @@ impl Repeats {
         }
     }
 
-    /// Whether it was read before, and not from there: what comes again from its own place was not answered.
-    fn is_one(&mut self, key: Key, seen: Seen, now: Instant) -> bool {
+    /// Whether it was read before: from another place, or from there and answered since, but the brokers do not know. That is so where they were
+    /// away, and gave the partition back to us.
+    fn is_one(
+        &mut self,
+        key: Key,
+        seen: Seen,
+        now: Instant,
+        is_answered: impl Fn(Sequence) -> bool,
+    ) -> bool {
         if self.window.is_zero() {
             return false;
         }
@@ -204,10 +233,11 @@ impl Repeats {
 
         if let Some(first) = self.seen.get_mut(&key) {
             let is_there = (&first.place, first.offset) == (&seen.place, seen.offset);
-            if is_there {
-                first.number = seen.number;
+            if !is_there || is_answered(first.number) {
+                return true;
             }
-            return !is_there;
+            first.number = seen.number;
+            return false;
         }
         self.seen.insert(key, seen);
         self.order.push_back((now, key));
@@ -223,3 +253,6 @@ impl Repeats {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

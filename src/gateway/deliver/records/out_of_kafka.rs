@@ -7,8 +7,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::intake::Lately;
 use super::{Consumed, Counted};
-use crate::gateway::{Column, Records};
+use crate::gateway::Records;
 use crate::send::kafka::group::Group;
 use boxbridge_event::{Lane, Outcome, PersonType, PictureVerdict, Record, Sequence, Timestamp};
 
@@ -20,8 +21,7 @@ pub struct OutOfKafka {
     urgent: Option<Arc<Group>>,
     paused: Vec<PersonType>,
     counted: Arc<Counted>,
-    /// When records got their answer.
-    answers: Arc<Column>,
+    lately: Arc<Lately>,
 }
 
 impl OutOfKafka {
@@ -33,7 +33,7 @@ impl OutOfKafka {
             urgent: (lane == Lane::Normal).then(|| group(Lane::Urgent)),
             paused: Vec::new(),
             counted: Arc::clone(&consumed.counted),
-            answers: Arc::clone(consumed.answers.of(lane)),
+            lately: Arc::clone(consumed.lately.of(lane)),
         }
     }
 }
@@ -67,8 +67,8 @@ impl Records for OutOfKafka {
     }
 
     fn settle(&mut self, sequence: Sequence, _verdict: PictureVerdict, outcome: Outcome) {
+        self.lately.ended(sequence, outcome);
         if self.group.settle(sequence) {
-            self.answers.note(sequence, outcome);
             self.counted.ended(self.lane, outcome);
         }
     }
