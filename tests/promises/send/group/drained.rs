@@ -5,6 +5,9 @@ use crate::parts::gateway::Gateway;
 use crate::parts::kafka::{Broker, Security};
 use crate::parts::site::wait_until;
 
+/// Of as many topics: each of two gateways has partitions of some of them.
+const OF_THE_NORMAL_LANE: [u8; 4] = [EMPLOYEE, 2, 4, 9];
+
 /// One that waits for Kafka as long as it has to.
 fn start(doors: &Doors, kafka: &Broker, name: &str) -> Gateway {
     doors.start(&[
@@ -31,7 +34,9 @@ async fn a_stop_with_a_backlog_for_kafka_and_records_held_out_of_it_empties_its_
         doors.wait_for_partitions(&[&first, &second], 6 * PARTITIONS);
         // Whatever they read out of Kafka cannot go out.
         doors.mosquitto.freeze();
-        post(&first, EMPLOYEE, 0..200, 40);
+        for (turn, person_type) in OF_THE_NORMAL_LANE.into_iter().enumerate() {
+            post(&first, person_type, turn * 50..(turn + 1) * 50, 40);
+        }
         wait_until("Kafka has them all", || {
             first.ledger("kafka").delivered == 200
         });
