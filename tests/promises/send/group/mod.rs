@@ -1,5 +1,6 @@
 //! `from = "kafka"`: a broker gets its events out of the topics of a Kafka destination, shared out among gateways by a consumer group.
 
+mod anew;
 mod delivery;
 mod doors;
 mod first_start;
