@@ -184,6 +184,11 @@ impl Group {
         is_wanted
     }
 
+    /// Whether it is ours, and has no outcome.
+    pub fn holds(&self, sequence: Sequence) -> bool {
+        self.inner.holdings.lock().holds(sequence)
+    }
+
     /// When the oldest was received that was read and has no outcome.
     pub fn oldest(&self) -> Option<Timestamp> {
         self.inner.holdings.lock().oldest()

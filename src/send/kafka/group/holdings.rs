@@ -289,6 +289,10 @@ impl Holdings {
         first.map(|held| held.record.received_at).min()
     }
 
+    pub fn holds(&self, sequence: Sequence) -> bool {
+        self.places.contains_key(&sequence.0)
+    }
+
     /// How many have no outcome.
     pub fn count(&self) -> usize {
         self.places.len()

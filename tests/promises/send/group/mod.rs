@@ -3,8 +3,10 @@
 mod anew;
 mod delivery;
 mod doors;
+mod drained;
 mod first_start;
 mod late;
 mod passed_over;
 mod reload;
 mod takeover;
+mod traced;
