@@ -133,7 +133,7 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
 }
 
 async fn render(State(health): State<Arc<Health>>) -> Response {
-    // One at a time, and not on the threads that answer boxes: whoever reaches this port may ask as often as he likes.
+    // One at a time, and not on the threads that answer boxes: everybody who reaches this port may ask, as often as he likes.
     let _turn = health.scrapes.lock().await;
     let scraped = tokio::task::spawn_blocking({
         let health = Arc::clone(&health);

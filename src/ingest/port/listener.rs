@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::sockopt::set_ipv6_v6only;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -161,6 +162,7 @@ pub async fn serve<P: Port>(
     let mut failing = Failing::default();
     let is_over = is_over(door.stop.clone(), door.before_stop.clone());
     tokio::pin!(is_over);
+    let mut looked = Instant::now();
 
     loop {
         let accepted = tokio::select! {
@@ -170,18 +172,24 @@ pub async fn serve<P: Port>(
             () = tokio::time::sleep(LINE_LOOK), if !door.line.is_empty() => None,
         };
 
-        match accepted {
+        let is_news = match accepted {
             Some(Ok((stream, address))) => {
                 failing.over();
-                door.line_up(stream, address);
+                door.line_up(stream, address)
             }
             Some(Err(error)) => {
                 failing.again(&error);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                true
             }
-            None => {}
+            None => true,
+        };
+
+        // A look at the whole line for each of thousands that come would leave those in the kernel's queue waiting.
+        if is_news || looked.elapsed() >= LINE_LOOK {
+            looked = Instant::now();
+            door.let_in();
         }
-        door.let_in();
     }
 }
 
@@ -204,10 +212,14 @@ struct Door<P> {
 }
 
 impl<P: Port> Door<P> {
-    fn line_up(&mut self, stream: TcpStream, address: SocketAddr) {
+    /// Whether it may get a place that nobody before it got.
+    fn line_up(&mut self, stream: TcpStream, address: SocketAddr) -> bool {
         let source = self.port.source(address.ip().to_canonical());
-        let left = self.line.push(Waiting::new(stream, address, source));
-        left.into_iter().for_each(|waiting| self.turn_away(waiting));
+        let is_news = self.line.push(Waiting::new(stream, address, source));
+        if let Some(left) = self.line.surplus() {
+            self.turn_away(left);
+        }
+        is_news
     }
 
     fn let_in(&mut self) {

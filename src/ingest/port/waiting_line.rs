@@ -4,6 +4,7 @@
 //! line is full, of the strangers the source with most connections in it loses its newest one. Nothing is read from a waiting connection.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub struct WaitingLine {
     most: usize,
     /// In the order in which they came.
     waiting: Vec<Waiting>,
+    /// How many of them are of each source.
+    of_source: HashMap<Option<ShareKey>, usize>,
 }
 
 impl WaitingLine {
@@ -51,6 +54,7 @@ impl WaitingLine {
             places,
             most,
             waiting: Vec::new(),
+            of_source: HashMap::new(),
         }
     }
 
@@ -58,26 +62,50 @@ impl WaitingLine {
         self.waiting.is_empty()
     }
 
-    /// Appends a connection; returns the one that has to leave for it, if the line is full.
-    pub fn push(&mut self, newcomer: Waiting) -> Option<Waiting> {
+    /// Appends a connection. Whether it may find a place where those before it found none.
+    pub fn push(&mut self, newcomer: Waiting) -> bool {
+        let (is_stranger, _) = self.places.rank(newcomer.source);
+        *self.of_source.entry(newcomer.source).or_default() += 1;
         self.waiting.push(newcomer);
+        !is_stranger || self.waiting.len() == 1
+    }
+
+    /// The one that has to leave, if the line is too long.
+    pub fn surplus(&mut self) -> Option<Waiting> {
         if self.waiting.len() <= self.most {
             return None;
         }
 
-        let mut in_line: HashMap<Option<ShareKey>, usize> = HashMap::new();
-        for waiting in &self.waiting {
-            *in_line.entry(waiting.source).or_default() += 1;
-        }
-
+        let newest = self.waiting.last()?;
         let is_stranger = |source| self.places.rank(source).0;
-        let sources = in_line.into_iter();
-        let (source, _) = sources.max_by_key(|(source, count)| (is_stranger(*source), *count))?;
-        let newest = self
-            .waiting
-            .iter()
-            .rposition(|waiting| waiting.source == source)?;
-        Some(self.waiting.remove(newest))
+        // With an address for each of a thousand connections nobody has more than others: the one that came last leaves, and it costs no look at all.
+        let is_each_of_another = self.of_source.len() == self.waiting.len();
+        let source = if is_each_of_another && is_stranger(newest.source) {
+            newest.source
+        } else {
+            let sources = self.of_source.iter();
+            let most = sources.max_by_key(|(source, count)| (is_stranger(**source), **count));
+            *most?.0
+        };
+
+        let of_it = |waiting: &Waiting| waiting.source == source;
+        let index = self.waiting.iter().rposition(of_it)?;
+        Some(self.remove(index))
+    }
+
+    fn remove(&mut self, index: usize) -> Waiting {
+        let gone = self.waiting.remove(index);
+        self.forget(gone.source);
+        gone
+    }
+
+    fn forget(&mut self, source: Option<ShareKey>) {
+        if let Entry::Occupied(mut count) = self.of_source.entry(source) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 
     /// The next connection that gets a place. If there is none, silent connections are asked to leave.
@@ -86,7 +114,7 @@ impl WaitingLine {
         let (index, first) = waiting.min_by_key(|(_, it)| self.places.rank(it.source))?;
 
         match self.places.take(first.source, &first.activity) {
-            Some(place) => Some((self.waiting.remove(index), place)),
+            Some(place) => Some((self.remove(index), place)),
             None => {
                 self.places.ask_for(first.source, self.waiting.len());
                 None
@@ -97,6 +125,8 @@ impl WaitingLine {
     /// Removes the connections that have waited too long.
     pub fn expired(&mut self) -> Vec<Waiting> {
         let is_late = |waiting: &mut Waiting| waiting.since.elapsed() > WAIT_MAX;
-        self.waiting.extract_if(.., is_late).collect()
+        let expired: Vec<_> = self.waiting.extract_if(.., is_late).collect();
+        expired.iter().for_each(|gone| self.forget(gone.source));
+        expired
     }
 }

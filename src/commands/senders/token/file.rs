@@ -211,7 +211,7 @@ mod tests {
         let file = TokensFile(folder.path().join("tokens"));
         file.change(|_| Ok(one())).unwrap();
 
-        // Whoever may read these may lock them.
+        // Who may read these may lock them.
         let theirs =
             [folder.path().to_owned(), file.0.clone()].map(|path| File::open(path).unwrap());
         for locked in &theirs {
