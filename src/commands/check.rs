@@ -14,7 +14,7 @@ use super::{refuse, say};
 use boxbridge_config::{
     Config, Destination, KAFKA, Kind, ListenerTls, MQTT, Mqtt, Problems, STORE, StoreUrl,
 };
-use boxbridge_connect::tls::server_config;
+use boxbridge_connect::tls::server_tls;
 use boxbridge_event::{Size, Timestamp};
 
 mod disk;
@@ -78,7 +78,7 @@ pub fn run(options: &Options, config: Result<Config, Problems>) -> ExitCode {
 /// Whether a listener can show its certificate.
 fn certificate((section, tls): (&'static str, &ListenerTls)) -> Finding {
     let until = tls.expires.for_people();
-    let shown = server_config(tls).map(|_| format!("{section}.tls_cert_file, until {until}"));
+    let shown = server_tls(tls).map(|_| format!("{section}.tls_cert_file, until {until}"));
     Finding {
         what: "TLS".into(),
         found: shown.map_err(|error| format!("{section}.tls_cert_file: {error}")),

@@ -11,13 +11,12 @@ use axum::http::header::CONNECTION;
 use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
-use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::authorization::pass_of_certificate;
+use super::authorization::Shown;
 use super::body_memory::{BodyMemory, Budget, History, Limit};
 use super::handler::handle;
 use super::path::Path;
@@ -28,7 +27,8 @@ use super::refusals::Refusals;
 use super::{Accept, Ended, answer, body};
 use crate::metrics;
 use boxbridge_config::{Current, ForwardedBy};
-use boxbridge_event::{BoxPass, Code, Refusal, ShareKey};
+use boxbridge_connect::tls::Encryption;
+use boxbridge_event::{Code, Refusal, ShareKey};
 
 /// Stands for the path in the log where no request was read.
 pub(super) const NO_PATH: &str = "?";
@@ -62,8 +62,8 @@ pub(super) struct Peer {
     pub is_proxy: bool,
     pub greeting: Greeting,
     pub activity: Activity,
-    /// What the connection itself lets its requests in with.
-    pub pass: Option<BoxPass>,
+    /// The certificates that let its requests in.
+    pub shown: Option<Arc<Shown>>,
     place: Arc<Place>,
 }
 
@@ -139,7 +139,7 @@ impl<A: Accept> Service<A> {
             is_proxy,
             greeting: Greeting::Plain,
             activity: activity.clone(),
-            pass: None,
+            shown: None,
             place: Arc::clone(place),
         };
         if !is_proxy || settings.forwarded_by != ForwardedBy::ProxyProtocol {
@@ -166,7 +166,7 @@ impl<A: Accept> Service<A> {
     /// Opens a connection, and finds out who is at the other end; `None` if that ends it.
     async fn opened(
         &self,
-        (mut stream, tls): (TcpStream, Option<Arc<ServerConfig>>),
+        (mut stream, encryption): (TcpStream, Encryption),
         address: IpAddr,
         activity: &Activity,
         place: &Arc<Place>,
@@ -178,9 +178,11 @@ impl<A: Accept> Service<A> {
             head: settings.header_timeout,
         };
 
-        match port::open(stream, tls, activity, deadlines).await {
+        let tls = encryption.now();
+        match port::open(stream, tls.clone(), activity, deadlines).await {
             Ok((wire, greeting)) => {
-                peer.pass = wire.certificate().map(pass_of_certificate);
+                let shown = Shown::of(wire.certificates(), &encryption, tls);
+                peer.shown = shown.map(Arc::new);
                 peer.greeting = greeting;
                 Some((wire, peer))
             }
@@ -272,7 +274,7 @@ impl<A: Accept> Port for Service<A> {
     async fn serve(self: Arc<Self>, connection: NewConnection, stop: CancellationToken) {
         let NewConnection {
             stream,
-            tls,
+            encryption,
             address,
             activity,
             place,
@@ -283,7 +285,7 @@ impl<A: Accept> Port for Service<A> {
         let opened = tokio::select! {
             // A stop between the accept and this line must not drop a connection that is ready.
             biased;
-            opened = self.opened((stream, tls), address, &activity, &place) => opened,
+            opened = self.opened((stream, encryption), address, &activity, &place) => opened,
             () = port::last_call(&stop, &activity) => None,
         };
         let Some((wire, peer)) = opened else { return };

@@ -1,15 +1,12 @@
 //! How our listeners encrypt: by files that are read at the start, and again whenever they change.
 //!
-//! Promises: what cannot be shown is shown by none of them. A connection goes on by what held when it came.
-
-use std::sync::Arc;
+//! Promises: what cannot be shown is shown by none of them. A connection goes on by what held when it came; whom its certificate lets in is asked anew.
 
 use anyhow::Context;
-use rustls::ServerConfig;
 
 use crate::metrics;
 use boxbridge_config::Config;
-use boxbridge_connect::tls::{Encryption, server_config};
+use boxbridge_connect::tls::{Encryption, ServerTls, server_tls};
 
 /// Of each listener that can speak TLS.
 #[derive(Clone, Default)]
@@ -20,7 +17,7 @@ pub struct Encryptions {
 }
 
 /// What the files of these settings make, by section.
-pub struct MadeEncryptions(Vec<(&'static str, Arc<ServerConfig>)>);
+pub struct MadeEncryptions(Vec<(&'static str, ServerTls)>);
 
 impl Encryptions {
     pub fn of(config: &Config) -> anyhow::Result<Encryptions> {
@@ -55,15 +52,15 @@ impl Encryptions {
 impl MadeEncryptions {
     pub fn of(config: &Config) -> anyhow::Result<MadeEncryptions> {
         let made = config.encrypted().map(|(section, tls)| {
-            let made = server_config(tls).with_context(|| format!("{section}.tls_cert_file"))?;
+            let made = server_tls(tls).with_context(|| format!("{section}.tls_cert_file"))?;
             Ok((section, made))
         });
         made.collect::<anyhow::Result<_>>().map(MadeEncryptions)
     }
 
-    fn of_section(&self, section: &str) -> Option<Arc<ServerConfig>> {
+    fn of_section(&self, section: &str) -> Option<ServerTls> {
         let mut made = self.0.iter();
         let found = made.find(|(of, _)| *of == section);
-        found.map(|(_, made)| Arc::clone(made))
+        found.map(|(_, made)| made.clone())
     }
 }

@@ -104,7 +104,7 @@ where
 {
     let NewConnection {
         stream,
-        tls,
+        encryption,
         activity,
         place: _place,
         ..
@@ -112,7 +112,7 @@ where
     let (wire, greeting) = tokio::select! {
         // A stop between the accept and this line must not drop a connection that is ready.
         biased;
-        opened = open(stream, tls, &activity, deadlines) => opened?,
+        opened = open(stream, encryption.now(), &activity, deadlines) => opened?,
         () = last_call(stop, &activity) => return Ok(()),
     };
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::sockopt::set_ipv6_v6only;
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -100,14 +99,14 @@ impl AsFd for Listener {
 pub struct NewConnection {
     pub stream: TcpStream,
     /// How the port speaks TLS, if it does.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub encryption: Encryption,
     pub address: SocketAddr,
     pub activity: Activity,
     pub place: Place,
 }
 
 impl NewConnection {
-    fn of(waiting: Waiting, place: Place, tls: Option<Arc<ServerConfig>>) -> NewConnection {
+    fn of(waiting: Waiting, place: Place, encryption: Encryption) -> NewConnection {
         let Waiting {
             stream,
             address,
@@ -116,7 +115,7 @@ impl NewConnection {
         } = waiting;
         NewConnection {
             stream,
-            tls,
+            encryption,
             address,
             activity,
             place,
@@ -213,7 +212,7 @@ impl<P: Port> Door<P> {
 
     fn let_in(&mut self) {
         while let Some((waiting, place)) = self.line.next() {
-            let connection = NewConnection::of(waiting, place, self.encryption.now());
+            let connection = NewConnection::of(waiting, place, self.encryption.clone());
             let serving = Arc::clone(&self.port).serve(connection, self.stop.clone());
             match self.stop.is_cancelled() {
                 true => self.connections.spawn(serving),

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -64,11 +65,10 @@ impl Wire {
         Ok((Wire::Tls(Box::new(stream)), Greeting::Tls))
     }
 
-    /// What the other side has shown of authorities that we trust, in DER.
-    pub fn certificate(&self) -> Option<&[u8]> {
+    /// What the other side has shown, its own first; the authorities that we trust have signed it.
+    pub fn certificates(&self) -> Option<&[CertificateDer<'static>]> {
         let Wire::Tls(stream) = self else { return None };
-        let chain = stream.get_ref().1.peer_certificates()?;
-        chain.first().map(AsRef::as_ref)
+        stream.get_ref().1.peer_certificates()
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::batch::BATCH_BYTES;
 use super::producer::Producer;
 use super::record::{headers, record};
-use super::report::{Listener, Report};
+use super::report::Report;
 use super::topics::{self, Keeps, Topic};
 use super::{Kafka, Shared};
 use crate::system::fault::Fault;
@@ -137,7 +137,7 @@ impl Open {
         settings
             .set("client.id", "boxbridge-aside")
             .set("message.timeout.ms", ANSWER_WITHIN.as_millis().to_string());
-        let producer = Producer::start(&settings, Listener::new(Some(sender)))?;
+        let producer = Producer::start(&settings, shared.listener(Some(sender)))?;
         Ok(Open {
             producer: Some(producer),
             reports,

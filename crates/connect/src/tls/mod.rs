@@ -8,4 +8,4 @@ mod server;
 pub use client::{client_config, remedy};
 pub use files::TlsError;
 pub use pinned::pinned_config;
-pub use server::{Encryption, server_config};
+pub use server::{Encryption, ServerTls, server_tls};

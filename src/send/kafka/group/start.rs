@@ -30,7 +30,7 @@ const FETCH_BYTES: usize = 2 << 20;
 impl Inner {
     pub(super) fn consumer(self: &Arc<Inner>) -> Result<BaseConsumer<Member>, KafkaError> {
         let cluster = Arc::clone(&self.cluster.lock());
-        let member = Member::new(Arc::clone(self));
+        let member = Member::new(Arc::clone(self), &cluster);
         let consumer: BaseConsumer<Member> = cluster
             .consumer(&self.membership.group)
             .create_with_context(member)?;
@@ -63,9 +63,11 @@ fn begin(shared: &Shared, membership: &Membership) -> Result<(), String> {
     let failed = |error: KafkaError| format!("group {group}: {error}");
     let consumer: BaseConsumer<_> = shared
         .consumer(group)
-        .create_with_context(Listener::new(None))
+        .create_with_context(shared.listener(None))
         .map_err(failed)?;
 
+    // A token is had here; nothing is read, as nothing is subscribed to.
+    let _ = consumer.poll(Duration::ZERO);
     let partitions = partitions(&consumer, membership).map_err(failed)?;
     let ends = ends(&consumer, &partitions).map_err(failed)?;
     let committed = consumer
