@@ -133,9 +133,17 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
 }
 
 async fn render(State(health): State<Arc<Health>>) -> Response {
-    (
-        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        health.scrape(),
-    )
-        .into_response()
+    // One at a time, and not on the threads that answer boxes: whoever reaches this port may ask as often as he likes.
+    let _turn = health.scrapes.lock().await;
+    let scraped = tokio::task::spawn_blocking({
+        let health = Arc::clone(&health);
+        move || health.scrape()
+    });
+    match scraped.await {
+        Ok(text) => {
+            let kind = "text/plain; version=0.0.4; charset=utf-8";
+            ([(CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(_) => Complaint::fault().into_response(),
+    }
 }

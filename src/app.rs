@@ -23,7 +23,7 @@ mod tasks;
 mod upkeep;
 
 pub use data_dir::{instance, redact_key};
-pub use destinations::keep_delivering;
+pub use destinations::{handed_over, keep_delivering};
 pub use logging::start as start_logging;
 pub use process::run;
 pub use reload::{NotTaken, Reload, Taken};

@@ -17,8 +17,9 @@ pub use accept::{Gateway, Holder, Holders, Resubmit, Resubmitted, Workers};
 pub use ages::Ages;
 pub use count::{Counter, ReceivedCounts};
 pub use deliver::{
-    AsidePlace, Backlog, Consumed, Counted, Delivery, DiskLog, Fetches, Handover, Intake, Noted,
-    OutOfKafka, ParsedEvents, Pauses, Records, Terms, Unplaced, Until, deliver, window_of,
+    AsidePlace, Backlog, Consumed, Counted, Delivery, DiskLog, Fetches, Found, FoundStanding,
+    Handover, Intake, Lately, Noted, OutOfKafka, ParsedEvents, Pauses, Records, Terms, Unplaced,
+    Until, deliver, window_of,
 };
 pub use devices::Devices;
 pub use documents::Documents;

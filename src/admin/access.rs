@@ -2,8 +2,8 @@
 //!
 //! Promises: tokens are compared by their hashes, in the same time whatever is shown. Ten wrong tokens of one source within a minute, and its
 //! tokens are not listened to until the minute is over; but where they were a few that came again and again, as of a script with an old token,
-//! the right one passes. A page of the web changes nothing: a call that changes something carries no foreign `Origin`. An answer that goes on
-//! ends when who asked would no longer be let in. Deliberately lets a source that has guessed ten times show its right token in vain: else it
+//! the right one passes. A page of another site asks for nothing here: it could read no answer, but a few answers that go on would leave no
+//! place for the guard's own console. An answer that goes on ends when who asked would no longer be let in. Deliberately lets a source that has guessed ten times show its right token in vain: else it
 //! could go on guessing. A session is no guess, and is listened to.
 
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, ORIGIN};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use parking_lot::{Mutex, RwLock};
@@ -82,10 +82,7 @@ impl Access {
             }
         };
 
-        let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
-        if changes {
-            not_of_another_page(request.uri(), headers)?;
-        }
+        not_of_another_page(request.uri(), headers)?;
         Ok(let_in)
     }
 

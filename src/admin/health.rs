@@ -39,6 +39,8 @@ pub struct Health {
     holders: OnceLock<Arc<Holders>>,
     /// One look at a time: the numbers that are copied and those that are shown are of the same moment, however many scrape.
     looking: Mutex<()>,
+    /// Held by the scrape that is under way.
+    pub(super) scrapes: tokio::sync::Mutex<()>,
     history: History,
 }
 
@@ -82,6 +84,7 @@ impl Health {
             parts: OnceLock::new(),
             holders: OnceLock::new(),
             looking: Mutex::new(()),
+            scrapes: tokio::sync::Mutex::new(()),
             history: History::default(),
         })
     }

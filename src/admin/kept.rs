@@ -9,12 +9,9 @@ use serde_json::{Value, json};
 
 use super::answer::Complaint;
 use crate::gateway::Preview;
-use crate::gateway::kept::{
-    Aside, AsideCounts, AsideFilter, KeptRecord, Quarantine, QuarantineFilter,
-};
+use crate::gateway::kept::{Aside, AsideCounts, AsideFilter, Quarantine, QuarantineFilter};
 use crate::queue::Verdicts;
 use crate::route::PicturesNow;
-use boxbridge_event::Sequence;
 
 /// As a preview names the resend that nobody has ordered yet.
 const PREVIEW: &str = "aside-preview";
@@ -49,7 +46,8 @@ impl KeptAside<'_> {
         let kept = kept.ok_or_else(|| no_such("set-aside event", id, "aside"))?;
 
         let preview = self.preview(&kept.head.destination);
-        let pictures = self.pictures(&kept);
+        let verdicts = self.verdicts.as_ref();
+        let pictures = verdicts.map_or(PicturesNow::Pending, |verdicts| kept.settled(verdicts));
         let message = preview.and_then(|preview| preview.of_kept(&kept, PREVIEW, pictures));
         let event: Value = serde_json::from_slice(&kept.event).unwrap_or_default();
         let mut shown = named(id, kept.head.to_json());
@@ -108,16 +106,6 @@ impl KeptAside<'_> {
             names.join(", ")
         );
         Err(Complaint::unknown_destination(message))
-    }
-
-    fn pictures(&self, kept: &KeptRecord) -> PicturesNow {
-        let head = &kept.head;
-        let settled = self.verdicts.as_ref().zip(head.person_type);
-        let settled = settled.filter(|_| kept.epoch().is_none());
-        let settled = settled.and_then(|(verdicts, person_type)| {
-            verdicts.of(Sequence(head.sequence), head.lane, person_type)
-        });
-        settled.map_or(PicturesNow::Pending, PicturesNow::Settled)
     }
 
     fn preview(&self, destination: &str) -> Option<&Preview> {

@@ -106,9 +106,14 @@ pub enum WayState {
     Expired,
     /// One of delivered, set aside and expired: too long ago to tell which.
     Answered,
+    /// A broker gets it out of Kafka, and what became of it is not known here.
+    OverKafka,
     /// The destination was added later, and does not get it.
     NotIts,
 }
+
+/// Of what goes over Kafka: programs tell by it that this gateway's queue does not deliver it.
+pub const OVER_KAFKA: &str = "over_kafka";
 
 /// Why one does not get it.
 pub const ADDED_LATER: (&str, &str) = ("added_later", "it was added later");
@@ -122,6 +127,7 @@ impl WayState {
             WayState::SetAside => "set aside",
             WayState::Expired => "expired",
             WayState::Answered => "answered",
+            WayState::OverKafka => "goes over kafka",
             WayState::NotIts => "does not get it",
         }
     }

@@ -29,8 +29,9 @@ mod second_word;
 mod threads;
 mod told;
 
-pub(super) use answered_from::holders;
+pub(super) use answered_from::{answering_cluster, holders};
 pub(super) use deliveries::{Common, Delivered, Deliveries};
+pub use out_of_kafka::handed_over;
 pub(super) use threads::LaneThreads;
 pub use told::keep_delivering;
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::data_dir::DataDir;
 use super::destinations::{self, Delivered, Deliveries, Made, Maker, picture_store};
 use super::listen::{Encryptions, MadeEncryptions, links};
+use super::stop::{Drain, Folders, Rescue, SoFar};
 use super::tasks::Tasks;
 use super::{logging, service_manager};
 use crate::admin::{Access, Health};
@@ -27,7 +28,7 @@ use crate::route::{PictureLocations, Router};
 use crate::send::embedded::Subscribers;
 use crate::system::fault::{self, Fault};
 use boxbridge_config::{Changes, Config, NamedFile, Problems, Tokens};
-use boxbridge_event::PersonType;
+use boxbridge_event::{Lane, PersonType};
 
 mod files;
 
@@ -112,6 +113,31 @@ impl Reload {
         let data = &self.parts.data;
         let key = data.redact_key(&config);
         destinations::previews(&config, shown, data.queue.epoch(), &key)
+    }
+
+    /// What a stop may still do by these settings.
+    pub(super) fn drain(&self) -> Option<Drain> {
+        let config = self.config();
+        let data = &self.parts.data;
+        let rescue = destinations::answering_cluster(&config).map(|(cluster, kafka)| Rescue {
+            folders: Folders {
+                aside: Arc::clone(&data.aside),
+                quarantine: Arc::clone(&data.quarantine),
+            },
+            verdicts: data.queue.verdicts(Lane::Normal),
+            previews: self.previews(),
+            cluster,
+            topic: kafka.aside_topic(),
+            so_far: SoFar::default(),
+        });
+
+        let limit = config.queue.drain_limit;
+        let destinations = self.parts.destinations.iter();
+        (!limit.is_zero()).then_some(Drain {
+            limit,
+            consumed: destinations.filter_map(Delivered::consumed).collect(),
+            rescue,
+        })
     }
 
     /// Reads the settings again, and takes them if they are good. The log says `why`.

@@ -6,7 +6,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -61,7 +60,7 @@ impl App {
         match start.everything(held, &mut running).await {
             Ok(started) => Ok(start.app(started, running)),
             Err(error) => {
-                running.stop(Duration::ZERO).await;
+                running.stop(None).await;
                 Err(error)
             }
         }

@@ -23,6 +23,10 @@ use crate::queue::Queue;
 use crate::send::store::Store;
 
 mod drain;
+mod rescue;
+
+pub(super) use drain::Drain;
+pub(super) use rescue::{Folders, Rescue, SoFar};
 
 /// From the end of `drain_delay`, or of a drain, to the exit; the queue's last sync fits in the rest of the ten seconds that are promised.
 const DRAIN: Duration = Duration::from_secs(7);
@@ -55,17 +59,17 @@ impl App {
         let config = self.reload.config();
         tokio::time::sleep(config.ingest.drain_delay).await;
 
-        self.running.stop(config.queue.drain_limit).await;
+        self.running.stop(self.reload.drain()).await;
     }
 }
 
 impl Running {
-    /// For up to `drain_limit` what waits is still delivered.
-    pub async fn stop(self, drain_limit: Duration) {
+    /// `None`: what waits is delivered after the next start.
+    pub async fn stop(self, drain: Option<Drain>) {
         let mut deadline = Instant::now() + DRAIN;
         self.stop_accepting(deadline).await;
-        if let Some(data) = self.data.as_ref().filter(|_| !drain_limit.is_zero()) {
-            drain::drain(data, drain_limit).await;
+        if let Some((data, drain)) = self.data.as_ref().zip(drain) {
+            drain.run(data).await;
             deadline = Instant::now() + DRAIN;
         }
         self.deliveries.end(deadline).await;

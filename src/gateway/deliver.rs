@@ -35,7 +35,10 @@ pub use backlog::{Backlog, window_of};
 pub use parsed::ParsedEvents;
 pub use pauses::{Noted, Pauses};
 pub use pictures::Fetches;
-pub use records::{Consumed, Counted, DiskLog, Handover, Intake, OutOfKafka, Records, Until};
+pub use records::{
+    Consumed, Counted, DiskLog, Found, FoundStanding, Handover, Intake, Lately, OutOfKafka,
+    Records, Until,
+};
 pub use set_aside::{AsidePlace, Unplaced};
 
 /// Before the first attempt to connect again; doubled up to `send.retry_max`.

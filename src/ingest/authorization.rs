@@ -21,7 +21,7 @@ mod tokens;
 
 pub(super) use tokens::is_shown as is_token_shown;
 
-pub(super) use certificate::Shown;
+pub(super) use certificate::Proof;
 
 /// The sender of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,18 +79,12 @@ pub(super) fn admit(
         return Err(Refusal::new(Code::SourceForbidden, message));
     }
 
-    let of_connection = peer.shown.as_ref().and_then(|shown| shown.pass());
+    let of_connection = peer.proof.as_ref().and_then(Proof::pass);
     match (of_connection, &settings.tokens) {
-        (Some(of_connection), _) => Ok(of_connection.clone()),
+        (Some(of_connection), _) => Ok(of_connection),
         (None, Some(tokens)) => tokens::pass(tokens, parts, sender),
         (None, None) if peer.greeting == Greeting::Tls && settings.asks_for_certificates => {
-            let shows = match peer.shown {
-                Some(_) => "one of another authority",
-                None => "none",
-            };
-            let message = format!(
-                "a certificate of ingest.tls_client_ca_file lets a box in, and this connection shows {shows}"
-            );
+            let message = "a certificate of ingest.tls_client_ca_file lets a box in, and this connection shows none that holds";
             Err(Refusal::new(Code::CertificateMissing, message))
         }
         (None, None) => Ok(BoxPass::default()),

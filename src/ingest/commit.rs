@@ -149,6 +149,9 @@ async fn work<A: Accept>(service: &Service<A>, upload: Upload) -> Result<Reply, 
         (_, None) => service.accept.accept(source, body, memory).await,
     };
 
+    if let Ok(Reply::One(_) | Reply::Many(_)) = &reply {
+        request.peer.has_sent();
+    }
     if let Err(refusal) = &reply {
         let ended = Ended::Refused(refusal.code);
         service.accept.count(request.feed(), ended);

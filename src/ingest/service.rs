@@ -16,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::authorization::Shown;
+use super::authorization::Proof;
 use super::body_memory::{BodyMemory, Budget, History, Limit};
 use super::handler::handle;
 use super::path::Path;
@@ -62,8 +62,8 @@ pub(super) struct Peer {
     pub is_proxy: bool,
     pub greeting: Greeting,
     pub activity: Activity,
-    /// The certificates that let its requests in.
-    pub shown: Option<Arc<Shown>>,
+    /// What the connection itself lets its requests in with.
+    pub proof: Option<Proof>,
     place: Arc<Place>,
 }
 
@@ -72,6 +72,14 @@ impl Peer {
     pub fn let_in(&self, source: ShareKey) {
         if !self.is_proxy {
             self.place.belongs_to(source);
+        }
+        self.has_sent();
+    }
+
+    /// Something came that was taken, or proved to be allowed: its address is no stranger's.
+    pub fn has_sent(&self) {
+        if !self.is_proxy {
+            self.place.remember(ShareKey::of(self.address));
         }
     }
 }
@@ -139,7 +147,7 @@ impl<A: Accept> Service<A> {
             is_proxy,
             greeting: Greeting::Plain,
             activity: activity.clone(),
-            shown: None,
+            proof: None,
             place: Arc::clone(place),
         };
         if !is_proxy || settings.forwarded_by != ForwardedBy::ProxyProtocol {
@@ -178,11 +186,10 @@ impl<A: Accept> Service<A> {
             head: settings.header_timeout,
         };
 
-        let tls = encryption.now();
-        match port::open(stream, tls.clone(), activity, deadlines).await {
+        match port::open(stream, encryption.now(), activity, deadlines, place).await {
             Ok((wire, greeting)) => {
-                let shown = Shown::of(wire.certificates(), &encryption, tls);
-                peer.shown = shown.map(Arc::new);
+                let shown = wire.certificates();
+                peer.proof = shown.and_then(|shown| Proof::of(shown, encryption));
                 peer.greeting = greeting;
                 Some((wire, peer))
             }

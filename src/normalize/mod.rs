@@ -33,6 +33,7 @@ pub use limits::Limits;
 pub use limits::cost::{Cost, Outline};
 pub use limits::repair_memory::RepairBudget;
 pub use status_report::{BoxReport, DeviceReport, StatusReport, status_report};
+pub use value::embedding::may_be_in as may_hold_embedding;
 
 /// What normalization needs to know besides the body.
 #[derive(Clone, Copy, Debug)]

@@ -158,6 +158,12 @@ pub fn status(data_dir: &Path) -> Result<Overview, OpenError> {
     })
 }
 
+/// Of the log that stands in the directory.
+pub fn epoch(data_dir: &Path) -> Result<String, OpenError> {
+    let manifest = read::manifest(&data_dir.join(DIRECTORY))?;
+    Ok(manifest.epoch)
+}
+
 /// Whether a gateway holds the directory. One that is not there is held by nobody.
 pub fn is_held(data_dir: &Path) -> Result<bool, OpenError> {
     match lock(&Disk::default(), data_dir) {

@@ -172,12 +172,21 @@ impl Router {
 
     /// The message for Kafka; `None` if this type has no route there.
     pub fn kafka(&self, event: &Event, sending: &Sending<'_>) -> Option<Message> {
+        let topic = self.routes.of(event.person_type).kafka_topic.as_ref()?;
+        Some(self.keyed(event, sending, Some(topic)))
+    }
+
+    /// The message for a topic that takes what was set aside, of whatever kind its destination is.
+    pub fn set_aside(&self, event: &Event, sending: &Sending<'_>) -> Message {
+        self.keyed(event, sending, None)
+    }
+
+    fn keyed(&self, event: &Event, sending: &Sending<'_>, topic: Option<&Template>) -> Message {
         let route = self.routes.of(event.person_type);
-        let template = route.kafka_topic.as_ref()?;
         let event = &*self.redacted(event, route);
-        let topic = topic::render(template, event);
+        let topic = topic.map_or_else(String::new, |topic| topic::render(topic, event));
         let key = topic::render(&route.kafka_key, event);
-        Some(self.message(event, sending, route, topic, key))
+        self.message(event, sending, route, topic, key)
     }
 
     /// What stands for an event's id in messages that must not tell whose it is.
@@ -224,6 +233,25 @@ impl Router {
         let redaction = &self.routes.of(event.person_type).redaction;
         let mut kinds = event.pictures.iter().map(|(kind, _)| kind);
         self.stores(event) && kinds.any(|kind| !redaction.hides(Meaning::Picture(kind)))
+    }
+
+    /// Whether messages of this type tell nothing that another's leave out.
+    pub fn tells_no_more_than(&self, other: &Router, person_type: PersonType) -> bool {
+        let (own, others) = (self.routes.of(person_type), other.routes.of(person_type));
+        own.tells_no_more_than(others)
+    }
+
+    /// Whether messages of every type tell all that came.
+    pub fn tells_all(&self) -> bool {
+        self.routes.iter().all(|(_, route)| route.tells_all())
+    }
+
+    /// The same with each picture in the message.
+    pub fn with_pictures(&self) -> Router {
+        Router {
+            routes: self.routes.with_pictures(),
+            ..self.clone()
+        }
     }
 
     /// How long an event of this type waits for its pictures.

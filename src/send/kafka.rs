@@ -30,7 +30,7 @@ mod report;
 mod session;
 mod topics;
 
-pub use aside::{ASIDE_TOPIC, AsideTopic, LeftAside};
+pub use aside::{ASIDE_TOPIC, AsideTopic, LeftAside, NotPut, Refused};
 pub use probe::{Probe, Produce, TopicProbe};
 pub use record::header_name;
 pub use session::Session;

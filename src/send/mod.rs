@@ -44,7 +44,8 @@ pub trait Session: Send {
     /// An operator has removed the cause of refusals: limits that were learned from them count no more.
     fn resumed(&mut self) {}
 
-    /// Says goodbye to the other side, where it wants that; for an orderly stop, bounded in time. Records without an answer get none.
+    /// Says goodbye to the other side, where it wants that; for an orderly stop, bounded in time. What was answered meanwhile is there at once by
+    /// [`Session::next`]; other records get no answer.
     fn finish(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }

@@ -48,6 +48,15 @@ impl Routes {
         self.0.iter()
     }
 
+    /// The same with each picture in the message, which our own shape alone has a place for.
+    pub fn with_pictures(&self) -> Routes {
+        Routes(ByType::new(|person_type| Route {
+            format: Format::Boxbridge,
+            pictures: PicturePolicy::Inline,
+            ..self.of(person_type).clone()
+        }))
+    }
+
     /// The rules that join two settings of a route, or of two routes.
     pub(crate) fn check(&self, read: &mut Reader) {
         for (person_type, route) in self.iter() {
@@ -274,6 +283,17 @@ impl Route {
             "pseudonym" => self.redaction.read_pseudonym(read, key),
             _ => self.picture_wait = picture_wait(read, key),
         }
+    }
+
+    /// Whether messages by this route tell nothing that messages by another leave out.
+    pub fn tells_no_more_than(&self, other: &Route) -> bool {
+        let shows_pictures = |route: &Route| route.pictures != PicturePolicy::Drop;
+        self.redaction.covers(&other.redaction) && (shows_pictures(other) || !shows_pictures(self))
+    }
+
+    /// Whether messages by this route tell all that came.
+    pub fn tells_all(&self) -> bool {
+        self.redaction.is_none() && self.pictures != PicturePolicy::Drop
     }
 
     fn has_site_in_kafka_topic(&self) -> bool {

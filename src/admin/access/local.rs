@@ -46,10 +46,11 @@ pub fn is_of_another_page(uri: &Uri, headers: &HeaderMap) -> bool {
         })
     };
 
-    let is_across = headers
-        .get("sec-fetch-site")
-        .is_some_and(|site| site == "cross-site");
-    is_across || !headers.get_all(ORIGIN).iter().all(is_here)
+    // By this header a browser says which page asks (W3C Fetch Metadata); `none` is a person who typed the address. Another port of this
+    // machine is the same site, and another page.
+    let mut sites = headers.get_all("sec-fetch-site").iter();
+    let is_ours = sites.all(|site| site == "same-origin" || site == "none");
+    !is_ours || !headers.get_all(ORIGIN).iter().all(is_here)
 }
 
 /// Every name by which the request calls us; `None` for one that is none.
@@ -206,7 +207,10 @@ mod tests {
         ] {
             assert!(is_foreign(Some(theirs), None), "{theirs}");
         }
-        assert!(is_foreign(None, Some("cross-site")));
+        assert!(!is_foreign(None, Some("none")), "a person typed it");
+        for theirs in ["cross-site", "same-site"] {
+            assert!(is_foreign(None, Some(theirs)), "{theirs}");
+        }
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .parameter("destination", "what leaves for this one from now on, once it has it: of each event {message, event}", json!({"type": "string"}))
             .gives_other("text/event-stream", json!({"type": "string"}))
             .complains(400, "bad_query")
+            .complains(400, "over_kafka")
             .complains(404, "unknown_destination")
             .complains(503, "too_many_watchers"),
         Endpoint::get("/events/{id}", one)

@@ -165,16 +165,17 @@ fn of_events() -> Named {
         "set_aside",
         "expired",
         "answered",
+        "over_kafka",
         "not_its",
     ];
     let way = object(json!({
         "destination": text(),
-        "state": about(word(states), "answered: one of delivered, set_aside and expired, too long ago to tell which; not_its: the destination was added later"),
+        "state": about(word(states), "answered: one of delivered, set_aside and expired, too long ago to tell which; over_kafka: a broker gets it out of Kafka, and what became of it is not known here; not_its: the destination was added later"),
         "at": about(time_or_null(), "when it ended; null while it waits, and where nobody remembers"),
         "topic": about(text_or_null(), "of a bus: where it went at that time, by the routes of now; where it was refused; where it would go now, while it waits"),
         "aside": about(text_or_null(), "its id under /api/aside, while it is set aside"),
         "late": {"type": ["boolean", "null"], "description": "of a broker with live and late topics: whether one could no longer act on it then"},
-        "code": about(text_or_null(), "why, in a word for programs: what it was set aside for, or destination_down, type_paused, refused_for_now, awaits_pictures, under_way, sent_again, dropped, too_long_ago, added_later, …"),
+        "code": about(text_or_null(), "why, in a word for programs: what it was set aside for, or destination_down, type_paused, refused_for_now, awaits_pictures, under_way, over_kafka, sent_again, dropped, too_long_ago, added_later, …"),
         "why": about(text_or_null(), "the same in a sentence"),
     }));
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Delivered;
+use super::{Delivered, kafka};
 use crate::app::data_dir::DataDir;
 use crate::gateway::{Holder, Holders};
-use boxbridge_config::{Config, STORE};
+use crate::send::kafka::Kafka;
+use boxbridge_config::{Config, Kind, STORE};
 
 /// `None` where the disk alone has to.
 pub(in crate::app) fn holders(
@@ -24,4 +25,14 @@ pub(in crate::app) fn holders(
     let kafka = holder(config.queue.answer_from.as_ref()?)?;
     let holders = Holders::new(data.queue.clone(), kafka, holder(STORE)?);
     Some(Arc::new(holders))
+}
+
+/// The cluster among them, by its destination's name; `None` where the disk alone has to.
+pub(in crate::app) fn answering_cluster(config: &Config) -> Option<(Arc<str>, Kafka)> {
+    let settings = config.send.named(config.queue.answer_from.as_ref()?)?;
+    let Kind::Kafka(of_kafka) = &settings.kind else {
+        return None;
+    };
+    let cluster = kafka(config, settings, of_kafka);
+    Some((Arc::clone(&settings.name), cluster))
 }

@@ -98,7 +98,9 @@ impl Deliveries<'_> {
             }
             Client::Mqtt(mqtt) => {
                 let from_kafka = self.out_of_kafka(settings, &mqtt, common);
-                let handover = from_kafka.as_ref().map(|it| Arc::clone(&it.handover));
+                let handover = from_kafka
+                    .as_ref()
+                    .map(|it| Arc::clone(&it.consumed.handover));
                 let introduced = self.introduced(settings, &mqtt);
                 let announced = announcements::to_mqtt(&introduced, &self.data.board, self.tasks);
                 let told_by = pictures_told::to_mqtt;

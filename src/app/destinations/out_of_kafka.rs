@@ -11,13 +11,15 @@ use tokio::sync::watch;
 
 mod beginning;
 
+pub use beginning::handed_over;
+
 use beginning::{Beginning, Note};
 
 use super::deliveries::{Common, Deliveries};
 use super::kafka;
 use super::told::{Tell, Told, keep_delivering, tell};
 use crate::gateway::{
-    AsidePlace, Consumed, Counted, Delivery, Handover, Intake, Onward, OutOfKafka,
+    AsidePlace, Consumed, Counted, Delivery, Handover, Intake, Lately, Onward, OutOfKafka,
 };
 use crate::route::Router;
 use crate::send::contact::Contact;
@@ -29,12 +31,12 @@ use boxbridge_config::{Current, Kind};
 use boxbridge_event::{ByLane, Lane, Message};
 
 type Groups = Arc<ByLane<Arc<Group>>>;
+type LatelyRead = Arc<ByLane<Arc<Lately>>>;
 
 /// What others hold of it: who looks, and a reload.
 pub(super) struct FromKafka {
     pub contact: Arc<Contact>,
     pub consumed: Arc<Consumed>,
-    pub handover: Arc<Handover>,
     tell: Tell<Broker, Onward>,
     /// The lanes of person types, as they were at the start.
     lanes: Arc<Router>,
@@ -81,7 +83,10 @@ impl Deliveries<'_> {
         let counted = Arc::new(Counted::of(Arc::clone(&name)));
         // Other lanes than those of the start would leave topics to nobody.
         let router = self.router(settings);
-        let shared = (&router, &counted);
+        let lately = Arc::new(ByLane::new(|_| {
+            Arc::new(Lately::within(self.config.normalize.dedupe_window))
+        }));
+        let shared = (&router, &counted, &lately);
         let groups = match self.groups((settings, source), &kafka.now(), shared) {
             Ok(groups) => Arc::new(groups),
             Err(error) => {
@@ -90,17 +95,25 @@ impl Deliveries<'_> {
             }
         };
 
+        let note = Note::of(&self.data.disk, &self.config.data_dir, &settings.name);
+        let through = note.read(self.data.queue.epoch());
         let contact = Arc::new(Contact::new(name, boxbridge_config::MQTT));
-        let consumed = Arc::new(Consumed { counted, groups });
+        let consumed = Arc::new(Consumed {
+            destination: Arc::clone(&settings.name),
+            source: Arc::clone(&source.name),
+            handover: Handover::new(through),
+            counted,
+            groups,
+            lately,
+        });
         let aside = Arc::new(kafka.now().aside_topic());
         let clocks = Arc::new(Clocks::default());
-        let handover = self.begin(settings, &kafka, (&consumed, &clocks));
+        self.begin(&kafka, (&consumed, &clocks), (note, through.is_some()));
         let shared = (&contact, &consumed, &aside, &clocks);
         let tell = self.deliver_out_of_kafka(settings, mqtt, shared, common);
         Some(FromKafka {
             contact,
             consumed,
-            handover,
             tell,
             lanes: router,
             clocks,
@@ -117,11 +130,11 @@ impl Deliveries<'_> {
             &boxbridge_config::Destination,
         ),
         kafka: &Kafka,
-        (router, counted): (&Arc<Router>, &Arc<Counted>),
+        (router, counted, lately): (&Arc<Router>, &Arc<Counted>, &LatelyRead),
     ) -> io::Result<ByLane<Arc<Group>>> {
         let join = |lane| {
-            let dedupe_window = self.config.normalize.dedupe_window;
-            let intake = Intake::new(lane, Arc::clone(router), dedupe_window, Arc::clone(counted));
+            let lately = Arc::clone(lately.of(lane));
+            let intake = Intake::new(lane, Arc::clone(router), lately, Arc::clone(counted));
             kafka.join(self.membership(settings, source, (lane, router)), intake)
         };
         let (urgent, normal) = (join(Lane::Urgent)?, join(Lane::Normal)?);
@@ -175,28 +188,23 @@ impl Deliveries<'_> {
         topics.map(TopicNames).collect()
     }
 
+    /// `is_known`: a process before this one has begun them.
     fn begin(
         &self,
-        settings: &boxbridge_config::Destination,
         kafka: &Arc<Current<Kafka>>,
         (consumed, clocks): (&Arc<Consumed>, &Arc<Clocks>),
-    ) -> Arc<Handover> {
-        let note = Note::of(&self.data.disk, &self.config.data_dir, &settings.name);
-        let through = note.read(self.data.queue.epoch());
-        let handover = Handover::new(through);
-
+        (note, is_known): (Note, bool),
+    ) {
         let beginning = Arc::new(Beginning {
             kafka: Arc::clone(kafka),
             consumed: Arc::clone(consumed),
             clocks: Arc::clone(clocks),
-            handover: Arc::clone(&handover),
             note,
             queue: self.data.queue.clone(),
-            is_known: through.is_some(),
+            is_known,
         });
         self.tasks
             .keep_on("kafka group", move || Arc::clone(&beginning).run());
-        handover
     }
 
     fn deliver_out_of_kafka(
@@ -219,9 +227,7 @@ impl Deliveries<'_> {
             clocks: Arc::clone(clocks),
         });
         for (lane, group) in groups.iter() {
-            let urgent = (lane == Lane::Normal).then(|| Arc::clone(groups.of(Lane::Urgent)));
-            let counted = Arc::clone(&consumed.counted);
-            let source = OutOfKafka::new(lane, Arc::clone(group), urgent, counted);
+            let source = OutOfKafka::new(lane, consumed);
             let render = Onward {
                 router: self.router(settings),
                 clocks: Arc::clone(&destination.clocks),

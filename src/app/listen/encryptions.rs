@@ -1,6 +1,9 @@
 //! How our listeners encrypt: by files that are read at the start, and again whenever they change.
 //!
-//! Promises: what cannot be shown is shown by none of them. A connection goes on by what held when it came; whom its certificate lets in is asked anew.
+//! Promises: what cannot be shown is shown by none of them. A connection goes on encrypted as it began; whether a certificate that it showed
+//! still lets it in is asked anew (`ingest::authorization`).
+
+use std::sync::Arc;
 
 use anyhow::Context;
 
@@ -17,7 +20,7 @@ pub struct Encryptions {
 }
 
 /// What the files of these settings make, by section.
-pub struct MadeEncryptions(Vec<(&'static str, ServerTls)>);
+pub struct MadeEncryptions(Vec<(&'static str, Arc<ServerTls>)>);
 
 impl Encryptions {
     pub fn of(config: &Config) -> anyhow::Result<Encryptions> {
@@ -58,9 +61,9 @@ impl MadeEncryptions {
         made.collect::<anyhow::Result<_>>().map(MadeEncryptions)
     }
 
-    fn of_section(&self, section: &str) -> Option<ServerTls> {
+    fn of_section(&self, section: &str) -> Option<Arc<ServerTls>> {
         let mut made = self.0.iter();
         let found = made.find(|(of, _)| *of == section);
-        found.map(|(_, made)| made.clone())
+        found.map(|(_, made)| Arc::clone(made))
     }
 }

@@ -6,14 +6,14 @@
 use bytes::Bytes;
 
 use crate::admin::Complaint;
-use crate::admin::trace::{ADDED_LATER, Trace, Traced, Way, WayState};
-use crate::app::redact_key;
+use crate::admin::trace::{ADDED_LATER, OVER_KAFKA, Trace, Traced, Way, WayState};
+use crate::app::{self, redact_key};
 use crate::commands::kept::{not_read, open_aside};
 use crate::gateway::kept::Aside;
 use crate::queue::inspect::{self, RecordSummary};
 use crate::queue::{RecordState, Search, Selection, Standing};
 use boxbridge_config::Config;
-use boxbridge_event::{Event, EventId, Timestamp};
+use boxbridge_event::{Event, EventId, Sequence, Timestamp};
 
 /// Of one id; a match has one revision, or a few.
 const REVISIONS_MAX: usize = 100;
@@ -112,17 +112,24 @@ fn traced(
         person_type: record.person_type,
         device: event.map(|event| event.device.id),
         accepted_at: record.received_at,
-        destinations: ways.map(|standing| way(aside, record, standing)).collect(),
+        destinations: ways
+            .map(|standing| way(config, aside, record, standing))
+            .collect(),
     })
 }
 
-fn way(aside: &Aside, record: &RecordSummary, standing: Standing) -> Way {
+fn way(config: &Config, aside: &Aside, record: &RecordSummary, standing: Standing) -> Way {
     let Standing { destination, state } = standing;
     let way = |state, why: Option<(&str, &str)>| {
         let why = why.map(|(code, sentence)| (code, sentence.to_owned()));
         Way::of(destination.clone(), state, None, why)
     };
 
+    let handed_over = handed_over(config, &destination);
+    if state != RecordState::NotIts && handed_over.is_some_and(|through| record.sequence > through)
+    {
+        return way(WayState::OverKafka, Some(NOT_READ));
+    }
     let always_delivered = match state {
         RecordState::NotIts => return way(WayState::NotIts, Some(ADDED_LATER)),
         RecordState::Waiting => return way(WayState::Waiting, Some(STOPPED)),
@@ -135,6 +142,17 @@ fn way(aside: &Aside, record: &RecordSummary, standing: Standing) -> Way {
     })
 }
 
+/// Behind this record a broker gets its events out of Kafka; `None` where it gets all of them out of the queue.
+fn handed_over(config: &Config, destination: &str) -> Option<Sequence> {
+    config.send.named(destination)?.source()?;
+    let epoch = inspect::epoch(&config.data_dir).ok()?;
+    app::handed_over(&config.data_dir, destination, &epoch)
+}
+
+const NOT_READ: (&str, &str) = (
+    OVER_KAFKA,
+    "the gateway that has its partition sends it; a stopped one knows no more",
+);
 const STOPPED: (&str, &str) = ("stopped", "the gateway is stopped");
 const WHICH: (&str, &str) = (
     "too_long_ago",

@@ -54,6 +54,7 @@ where
                 biased;
                 () = stop.cancelled() => {
                     session.finish().await;
+                    self.acknowledged_last(&mut session);
                     return (Lost { error: "stopped".to_owned(), is_explained: true }, has_progressed);
                 }
                 answer = session.next() => {
@@ -212,6 +213,15 @@ where
         }
         if let Some(admitted) = admitted {
             self.count_delivered(&admitted, heard);
+        }
+    }
+
+    /// While the session ended, so that it is not sent again. Refusals come again with their records.
+    fn acknowledged_last(&mut self, session: &mut D::Session) {
+        while let Some(Ok(answer)) = at_once(session.next()) {
+            if let Answer::Acknowledged { sequence, heard } = answer {
+                self.acknowledged(sequence, heard);
+            }
         }
     }
 

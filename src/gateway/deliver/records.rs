@@ -8,8 +8,8 @@ mod intake;
 mod out_of_kafka;
 mod until;
 
-pub use counted::{Consumed, Counted};
-pub use intake::Intake;
+pub use counted::{Consumed, Counted, Found, FoundStanding};
+pub use intake::{Intake, Lately};
 pub use out_of_kafka::OutOfKafka;
 pub use until::{Handover, Until};
 

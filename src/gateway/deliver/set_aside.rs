@@ -11,7 +11,7 @@ use super::backlog::Ending;
 use super::{Delivery, Records};
 use crate::gateway::kept::{Aside, SetAside, Why};
 use crate::send::Rejection;
-use crate::send::kafka::{AsideTopic, LeftAside};
+use crate::send::kafka::{AsideTopic, LeftAside, Refused};
 use crate::send::window::{Extent, TopicClass};
 use crate::system::fault::Fault;
 use boxbridge_event::{Message, PictureVerdict, Record, Timestamp};
@@ -204,7 +204,8 @@ impl<D, R, S: Records> Delivery<D, R, S> {
                 )
             }
             AsidePlace::Topic(topic, destination) => {
-                topic.put(&placing.left_aside(destination)).await
+                let put = topic.put(&placing.left_aside(destination)).await;
+                put.map_err(|error| error.to_string())
             }
         }
     }
@@ -212,16 +213,19 @@ impl<D, R, S: Records> Delivery<D, R, S> {
 
 impl Placing {
     /// As it lies on Kafka: for the destination that people know.
-    fn left_aside(&self, destination: &Arc<str>) -> LeftAside {
+    fn left_aside(&self, destination: &str) -> LeftAside {
         let (aside, record) = (&*self.aside, &self.ending.record);
         let carried = record.carried.as_deref();
-        LeftAside {
-            destination: Arc::clone(destination),
+        let refused = Refused {
+            destination,
             lane: aside.lane,
             reason: aside.why.reason,
-            detail: aside.why.detail.clone(),
+            detail: &aside.why.detail,
             attempts: aside.why.attempts,
-            topic: aside.topic.clone(),
+            topic: aside.topic.as_deref(),
+        };
+        LeftAside {
+            about: refused.about(),
             message: Message {
                 topic: String::new(),
                 key: carried.map(|it| it.key.clone()).unwrap_or_default(),

@@ -297,3 +297,19 @@ async fn while_nothing_can_be_set_aside_only_what_is_refused_waits() {
     rig.until(|| rig.tally().set_aside == 10).await;
     rig.until(|| !is_said()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_answered_while_a_stop_ends_its_session_is_not_sent_again() {
+    let submitted = Arc::new(AtomicBool::new(false));
+    let is_submitted = Arc::clone(&submitted);
+    let mood = move |_: &Sent| {
+        is_submitted.store(true, Ordering::Relaxed);
+        Mood::TakesAtTheEnd
+    };
+    let mut rig = Rig::start(&[(1, EMPLOYEE, "gate")], mood).await;
+    rig.until(|| submitted.load(Ordering::Relaxed)).await;
+
+    rig.stop.cancel();
+    rig.delivering.take().unwrap().await.unwrap();
+    assert_eq!((rig.taken().len(), rig.tally().delivered), (1, 1));
+}

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::hour::Hour;
 use super::recency::DeviceKey;
 use super::tracked::{Known, Tracked};
+use crate::gateway::kept::is_harmless;
 use boxbridge_config::Listed;
 use boxbridge_event::{DeviceState, Dialect, ShareKey, Timestamp, WarningCode};
 
@@ -194,8 +195,20 @@ impl Wanted {
 
 /// A text of a box as a terminal may show it.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    match text.contains(char::is_control) {
-        true => Cow::Owned(text.replace(char::is_control, "?")),
+    let is_odd = |letter: char| letter.is_control() || !is_harmless(letter);
+    match text.contains(is_odd) {
+        true => Cow::Owned(text.replace(is_odd, "?")),
         false => Cow::Borrowed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_writes_over_a_terminals_line_or_turns_it_round() {
+        assert_eq!(printable("小明 gate-3"), "小明 gate-3");
+        assert_eq!(printable("\u{1b}[2Ja\nb\u{202e}c\u{2066}"), "?[2Ja?b?c?");
     }
 }

@@ -13,4 +13,5 @@ pub use aside::{
 pub use folder::Page;
 pub use quarantine::{
     Excerpt, KeptBody, NotKept, Quarantine, QuarantineFilter, QuarantineHead, Shown, harmless,
+    is_harmless,
 };

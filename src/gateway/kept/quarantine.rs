@@ -24,7 +24,7 @@ mod filter;
 mod head;
 mod kept_body;
 
-pub use excerpt::{Excerpt, Shown, harmless};
+pub use excerpt::{Excerpt, Shown, harmless, is_harmless};
 pub use filter::QuarantineFilter;
 pub use head::QuarantineHead;
 pub use kept_body::KeptBody;

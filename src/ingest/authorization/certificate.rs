@@ -1,13 +1,13 @@
-//! What a box's certificate lets it in with. TLS has verified it when the connection came.
+//! What a box's certificate lets it in with. TLS has verified it by then.
 //!
-//! Promises: a subject that names nothing of ours binds nothing: its owner is let in all the same. Once the authorities are others, a connection that
-//! is still open has to pass by them.
+//! Promises: a subject that names nothing of ours binds nothing: its owner is let in all the same. A certificate whose time is over, or whose
+//! authority is trusted no more, lets nobody in within a second, also over a connection that it opened.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 
@@ -15,42 +15,49 @@ use boxbridge_config::{Certificate, is_site};
 use boxbridge_connect::tls::Encryption;
 use boxbridge_event::{Authenticated, BoxPass};
 
-/// The certificates of one connection.
-pub struct Shown {
-    chain: Vec<CertificateDer<'static>>,
+/// A look costs as much as the rest of a small request.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What one connection has shown. Clones are the same.
+#[derive(Clone)]
+pub struct Proof(Arc<Shown>);
+
+struct Shown {
     pass: BoxPass,
+    /// Its own, and those that lead to the authority.
+    certificates: Vec<CertificateDer<'static>>,
     encryption: Encryption,
-    /// The settings by which they were verified last.
-    verified_by: Mutex<Arc<ServerConfig>>,
+    /// It held then.
+    looked: Mutex<Instant>,
 }
 
-impl Shown {
-    /// `None` where there is none. They were verified by `tls`.
-    pub fn of(
-        chain: Option<&[CertificateDer<'static>]>,
-        encryption: &Encryption,
-        tls: Option<Arc<ServerConfig>>,
-    ) -> Option<Shown> {
-        let (chain, tls) = (chain?, tls?);
-        Some(Shown {
-            pass: pass(chain.first()?),
-            chain: chain.to_vec(),
-            encryption: encryption.clone(),
-            verified_by: Mutex::new(tls),
-        })
+impl Proof {
+    /// Of a handshake that is just over.
+    pub fn of(shown: &[CertificateDer<'static>], encryption: Encryption) -> Option<Proof> {
+        Some(Proof(Arc::new(Shown {
+            pass: pass(shown.first()?),
+            certificates: shown.to_vec(),
+            encryption,
+            looked: Mutex::new(Instant::now()),
+        })))
     }
 
-    /// `None` once the authorities are others, and none of them has signed it.
-    pub fn pass(&self) -> Option<&BoxPass> {
-        let now = self.encryption.now()?;
-        let mut verified_by = self.verified_by.lock();
-        if !Arc::ptr_eq(&verified_by, &now) {
-            if !self.encryption.trusts(&self.chain) {
+    /// What it lets its owner in with, as long as it holds.
+    pub fn pass(&self) -> Option<BoxPass> {
+        let Shown {
+            pass,
+            certificates,
+            encryption,
+            looked,
+        } = &*self.0;
+        let mut looked = looked.lock();
+        if looked.elapsed() >= LOOK_EVERY {
+            if !encryption.trusts(certificates) {
                 return None;
             }
-            *verified_by = now;
+            *looked = Instant::now();
         }
-        Some(&self.pass)
+        Some(pass.clone())
     }
 }
 

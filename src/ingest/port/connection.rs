@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::{Activity, InService};
 use super::first_line::Filtered;
 use super::listener::{NewConnection, last_call};
+use super::places::Place;
 use super::timed_stream::TimedStream;
 use super::wire::{Greeting, Wire};
 
@@ -54,11 +55,12 @@ pub async fn open(
     tls: Option<Arc<ServerConfig>>,
     activity: &Activity,
     deadlines: Deadlines,
+    place: &Place,
 ) -> io::Result<(Wire, Greeting)> {
     // An answer is one small write: it must not wait for the next.
     let _ = stream.set_nodelay(true);
     let stream = TimedStream::new(stream, activity.clone(), deadlines.idle, deadlines.head);
-    Wire::open(stream, activity, tls).await
+    Wire::open(stream, activity, tls, place).await
 }
 
 /// Serves `wire` with `service` until it ends, or after `stop` until it is idle.
@@ -106,13 +108,14 @@ where
         stream,
         encryption,
         activity,
-        place: _place,
+        place,
         ..
     } = connection;
+    let tls = encryption.now();
     let (wire, greeting) = tokio::select! {
         // A stop between the accept and this line must not drop a connection that is ready.
         biased;
-        opened = open(stream, encryption.now(), &activity, deadlines) => opened?,
+        opened = open(stream, tls, &activity, deadlines, &place) => opened?,
         () = last_call(stop, &activity) => return Ok(()),
     };
 
@@ -189,6 +192,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::sync::mpsc;
 
+    use super::super::places::Places;
     use super::*;
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: box\r\n\r\n";
@@ -227,7 +231,9 @@ mod tests {
         };
         tokio::spawn(async move {
             let stop = CancellationToken::new();
-            let (wire, _) = open(stream, None, &activity, deadlines).await.unwrap();
+            let place = Places::new(1).take(None, &activity).unwrap();
+            let opened = open(stream, None, &activity, deadlines, &place).await;
+            let (wire, _) = opened.unwrap();
             let _ = run(wire, service, &activity, &stop).await;
         });
         (client, ages, go)

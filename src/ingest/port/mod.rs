@@ -11,6 +11,7 @@ mod places;
 mod proxy_protocol;
 mod tcp_info;
 mod timed_stream;
+mod turns;
 mod waiting_line;
 mod wire;
 

@@ -1,22 +1,32 @@
 //! The places at a port: a limited number of connections, shared by source when they run out.
 //!
 //! Promises: while there are many free places, everyone gets one. The last eighth is for sources that have few, so a source that takes
-//! all the others at once still keeps nobody out. When others wait, the source with most connections is asked to end its longest silent
+//! all the others at once still keeps nobody out. Half of it is for those among them that have sent something before: somebody with many
+//! addresses keeps no box out that was there before him. When others wait, the source with most connections is asked to end its longest silent
 //! one. Trusted proxies stand for many sources: they have no share and are never asked. Deliberately ends no connection itself: only its
 //! own reader knows whether its receive buffer is empty.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::activity::Activity;
 use super::timed_stream::SILENT_MIN;
+use super::turns::{Turn, Turns};
 use boxbridge_event::ShareKey;
+
+mod known;
+
+use known::KnownSources;
 
 /// One in this many places is kept for sources that have few.
 const LAST_PART: usize = 8;
+/// Looking for those who may leave is a look at all: not for each of the thousands that may come in a second.
+const ASK_EVERY: Duration = Duration::from_millis(10);
 
 pub struct Places {
     most: usize,
@@ -24,6 +34,8 @@ pub struct Places {
     doors: usize,
     taken: Mutex<Taken>,
     freed: Notify,
+    /// At what costs a core before anybody is let in.
+    turns: Arc<Turns>,
 }
 
 #[derive(Default)]
@@ -32,6 +44,9 @@ struct Taken {
     /// By number, in the order in which they came.
     occupants: BTreeMap<u64, Occupant>,
     by_source: HashMap<ShareKey, usize>,
+    known: KnownSources,
+    /// When somebody was asked to leave last.
+    asked: Option<Instant>,
 }
 
 struct Occupant {
@@ -57,6 +72,7 @@ impl Places {
             doors: doors.max(1),
             taken: Mutex::default(),
             freed: Notify::new(),
+            turns: Turns::of_this_machine(),
         })
     }
 
@@ -93,15 +109,20 @@ impl Places {
         })
     }
 
-    /// How many connections `source` has.
-    pub fn of(&self, source: Option<ShareKey>) -> usize {
-        self.taken.lock().of(source)
+    /// In which order sources get places: those that are known, and of these the ones with fewest connections.
+    pub fn rank(&self, source: Option<ShareKey>) -> (bool, usize) {
+        let taken = self.taken.lock();
+        (!taken.knows(source), taken.of(source))
     }
 
     /// Asks up to `count` connections to leave for one of `source`: the longest silent of the source with most connections, then of the
     /// next, down to sources with as many as `source`. Connections that were asked before count.
     pub fn ask_for(&self, source: Option<ShareKey>, count: usize) {
-        let taken = self.taken.lock();
+        let mut taken = self.taken.lock();
+        if taken.asked.is_some_and(|at| at.elapsed() < ASK_EVERY) {
+            return;
+        }
+        taken.asked = Some(Instant::now());
         let least = taken.of(source).max(1);
 
         let mut silent = Vec::new();
@@ -131,16 +152,23 @@ impl Places {
     fn has_room(&self, taken: &Taken, source: Option<ShareKey>) -> bool {
         let last = self.most / LAST_PART;
         let few = (last / LAST_PART).max(1);
+        let has_few = || source.is_none() || taken.of(source) < few;
 
         match taken.occupants.len() {
             count if count < self.most - last => true,
-            count if count < self.most => source.is_none() || taken.of(source) < few,
+            count if count < self.most - last / 2 => has_few(),
+            count if count < self.most => has_few() && taken.knows(source),
             _ => false,
         }
     }
 }
 
 impl Taken {
+    /// A trusted proxy is known: who is behind it is not seen here.
+    fn knows(&self, source: Option<ShareKey>) -> bool {
+        source.is_none_or(|source| self.known.has(source))
+    }
+
     fn of(&self, source: Option<ShareKey>) -> usize {
         source
             .and_then(|source| self.by_source.get(&source))
@@ -166,6 +194,24 @@ impl Taken {
 }
 
 impl Place {
+    /// Waits for its source's turn.
+    pub async fn turn(&self) -> Turn {
+        let (source, is_known) = {
+            let taken = self.places.taken.lock();
+            let occupant = taken.occupants.get(&self.number);
+            let source = occupant.and_then(|occupant| occupant.source);
+            (source, taken.knows(source))
+        };
+        let source = source.unwrap_or(ShareKey::of(Ipv6Addr::UNSPECIFIED.into()));
+        self.places.turns.take(source, is_known).await
+    }
+
+    /// Its source has sent something that was taken.
+    pub fn remember(&self, source: ShareKey) {
+        let mut taken = self.places.taken.lock();
+        taken.known.note(source, Instant::now());
+    }
+
     /// Notes whose connection it is, once its proxy or its token has said so.
     pub fn belongs_to(&self, source: ShareKey) {
         let mut taken = self.places.taken.lock();
@@ -213,7 +259,23 @@ mod tests {
         places.ask_for(source(2), 1);
         assert!(!activity.is_asked(), "nobody was silent for long");
         drop(greedy);
-        assert_eq!(places.of(source(1)), 0);
+        assert_eq!(places.taken.lock().of(source(1)), 0);
+    }
+
+    #[test]
+    fn somebody_with_an_address_for_each_connection_keeps_no_known_source_out() {
+        let places = Places::new(64);
+        let activity = Activity::default();
+        let first = places.take(source(200), &activity).unwrap();
+        first.remember(source(200).unwrap());
+        drop(first);
+
+        let strangers = (1..=100).filter_map(|last| places.take(source(last), &activity));
+        let strangers: Vec<_> = strangers.collect();
+        assert_eq!(strangers.len(), 60);
+        assert!(places.take(source(201), &activity).is_none());
+        assert!(places.take(source(200), &activity).is_some());
+        assert!(places.rank(source(200)) < places.rank(source(201)));
     }
 
     #[test]
@@ -221,9 +283,9 @@ mod tests {
         let places = Places::new(64);
         let activity = Activity::default();
         let place = places.take(None, &activity).unwrap();
-        assert_eq!(places.of(None), 0);
+        assert_eq!(places.taken.lock().of(None), 0);
         place.belongs_to(ShareKey::of([192, 168, 1, 7].into()));
-        assert_eq!(places.of(source(7)), 1);
+        assert_eq!(places.taken.lock().of(source(7)), 1);
         let proxied: Vec<_> = std::iter::from_fn(|| places.take(None, &activity)).collect();
         assert_eq!(proxied.len(), 63);
     }

@@ -1,7 +1,7 @@
 //! The line of accepted connections that wait for a place.
 //!
-//! Promises: the source with the fewest places comes first. Nobody waits longer than [`WAIT_MAX`]. If the line is full, the source with
-//! most connections in it loses its newest one. Nothing is read from a waiting connection.
+//! Promises: a source that is known comes first, and of several the one with the fewest places. Nobody waits longer than [`WAIT_MAX`]. If the
+//! line is full, of the strangers the source with most connections in it loses its newest one. Nothing is read from a waiting connection.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -70,7 +70,9 @@ impl WaitingLine {
             *in_line.entry(waiting.source).or_default() += 1;
         }
 
-        let (source, _) = in_line.into_iter().max_by_key(|(_, count)| *count)?;
+        let is_stranger = |source| self.places.rank(source).0;
+        let sources = in_line.into_iter();
+        let (source, _) = sources.max_by_key(|(source, count)| (is_stranger(*source), *count))?;
         let newest = self
             .waiting
             .iter()
@@ -81,7 +83,7 @@ impl WaitingLine {
     /// The next connection that gets a place. If there is none, silent connections are asked to leave.
     pub fn next(&mut self) -> Option<(Waiting, Place)> {
         let waiting = self.waiting.iter().enumerate();
-        let (index, first) = waiting.min_by_key(|(_, it)| self.places.of(it.source))?;
+        let (index, first) = waiting.min_by_key(|(_, it)| self.places.rank(it.source))?;
 
         match self.places.take(first.source, &first.activity) {
             Some(place) => Some((self.waiting.remove(index), place)),

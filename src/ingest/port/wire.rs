@@ -1,6 +1,7 @@
 //! A connection's bytes as HTTP reads them: in the clear, or through TLS, which begins with a handshake.
 //!
-//! Promises: a handshake has the deadlines of a request's head, and until it begins the connection may be asked to give way like any silent one. A
+//! Promises: a handshake has the deadlines of a request's head, and until it begins the connection may be asked to give way like any silent one.
+//! What it costs is done when it is its source's turn. A
 //! sender that closes without TLS's own goodbye has closed, no more: HTTP knows how long a body is. Who speaks no TLS where it is wanted is
 //! served in the clear all the same, to be told so.
 
@@ -12,11 +13,13 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
+use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
+use super::places::Place;
 use super::timed_stream::TimedStream;
 
 /// The first byte of a TLS connection: a record of the handshake (RFC 8446 section 5.1). No request of HTTP begins so.
@@ -44,6 +47,7 @@ impl Wire {
         mut stream: TimedStream,
         activity: &Activity,
         tls: Option<Arc<ServerConfig>>,
+        place: &Place,
     ) -> io::Result<(Wire, Greeting)> {
         let Some(tls) = tls else {
             return Ok((Wire::Plain(stream), Greeting::Plain));
@@ -52,11 +56,12 @@ impl Wire {
             return Ok((Wire::Plain(stream), Greeting::PlainToTls));
         }
 
-        let shaken = TlsAcceptor::from(tls).accept(stream).into_fallible().await;
-        let stream = match shaken {
+        let stream = match shake_hands(stream, tls, place).await {
             Ok(stream) => stream,
             Err((error, stream)) => {
-                say_goodbye(stream).await;
+                if let Some(stream) = stream {
+                    say_goodbye(stream).await;
+                }
                 return Err(error);
             }
         };
@@ -65,11 +70,31 @@ impl Wire {
         Ok((Wire::Tls(Box::new(stream)), Greeting::Tls))
     }
 
-    /// What the other side has shown, its own first; the authorities that we trust have signed it.
+    /// What the other side has shown, its own certificate first. An authority that we trusted then has signed it.
     pub fn certificates(&self) -> Option<&[CertificateDer<'static>]> {
         let Wire::Tls(stream) = self else { return None };
         stream.get_ref().1.peer_certificates()
     }
+}
+
+/// Where it does not come about, the stream is given back.
+async fn shake_hands(
+    stream: TimedStream,
+    tls: Arc<ServerConfig>,
+    place: &Place,
+) -> Result<TlsStream<TimedStream>, (io::Error, Option<TimedStream>)> {
+    let mut hello = LazyConfigAcceptor::new(Acceptor::default(), stream);
+    let heard = match (&mut hello).await {
+        Ok(heard) => heard,
+        Err(error) => return Err((error, hello.take_io())),
+    };
+
+    let turn = place.turn().await;
+    // The signature. Nothing that comes after it costs as much.
+    let shaking = heard.into_stream(tls);
+    drop(turn);
+    let shaken = shaking.into_fallible().await;
+    shaken.map_err(|(error, stream)| (error, Some(stream)))
 }
 
 /// A connection that is closed with bytes unread takes what was written along.

@@ -34,6 +34,14 @@ pub(in crate::normalize) fn has_attributes(name: &str) -> bool {
     ATTRIBUTES.contains(&name)
 }
 
+/// Whether an embedding may lie in a body that nobody could read, however it is written.
+pub fn may_be_in(body: &[u8]) -> bool {
+    // Packed, or in two bytes a letter: then no name can be found in it.
+    let is_odd = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+    let has = |text: &str| memmem::find(body, text.as_bytes()).is_some();
+    has(IN_ATTRIBUTES) || has("\\u00") || body.iter().any(is_odd)
+}
+
 /// Whether a text names an embedding: all their names contain this word.
 pub(in crate::normalize) fn is_named_in(text: &str) -> bool {
     memmem::find(text.as_bytes(), IN_ATTRIBUTES.as_bytes()).is_some()

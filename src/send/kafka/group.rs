@@ -4,31 +4,36 @@
 //! are committed up to the lowest record without one. Before another member gets a partition, nothing more of it goes out, and what is under way is
 //! waited for, for a moment. An orderly end leaves the group at once. Deliberately does not know what the records mean: the judge does.
 //!
-//! `holdings` keeps the books, `member` is asked by librdkafka when partitions come and go, `reader` is the thread that reads.
+//! `holdings` keeps the books, `member` is asked by librdkafka when partitions come and go, `reader` is the thread that reads, `flow` lets partitions
+//! stand still, and `lags` looks how far each has come.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::BaseConsumer;
 use tokio::sync::Notify;
 
 use super::{Kafka, Shared};
 use boxbridge_event::{PersonType, Record, Sequence, Timestamp};
 
 mod clock;
+mod flow;
 mod holdings;
+mod lags;
 mod member;
 mod reader;
 mod start;
+#[cfg(test)]
+mod tests;
 mod topic_names;
 
 pub use clock::{CLOCK_TOPIC, COMPARE_EVERY, Clocks};
 pub use holdings::{Limits as Held, Place};
 pub use topic_names::TopicNames;
 
+use flow::Flow;
 use holdings::Holdings;
 use member::Member;
 use reader::Reader;
@@ -99,8 +104,7 @@ struct Inner {
     /// Something of what leaves has an outcome.
     settled: Condvar,
     judge: Mutex<Box<dyn Judge>>,
-    /// To let partitions stand still and go on. The thread takes it away before it ends it.
-    consumer: Mutex<Option<Arc<BaseConsumer<Member>>>>,
+    flow: Flow<BaseConsumer<Member>>,
     lags: Mutex<Vec<Lag>>,
     /// What goes wrong now.
     trouble: Mutex<Option<String>>,
@@ -121,7 +125,7 @@ impl Kafka {
             read: Notify::new(),
             settled: Condvar::new(),
             judge: Mutex::new(Box::new(judge)),
-            consumer: Mutex::new(None),
+            flow: Flow::default(),
             lags: Mutex::default(),
             trouble: Mutex::default(),
             has_begun: AtomicBool::new(false),
@@ -167,7 +171,7 @@ impl Group {
     pub fn settle(&self, sequence: Sequence) -> bool {
         let was_known = self.inner.holdings.lock().settle(sequence);
         self.inner.settled.notify_all();
-        self.inner.regulate();
+        self.inner.flow.regulate(&self.inner.holdings);
         was_known
     }
 
@@ -178,6 +182,11 @@ impl Group {
             self.inner.settled.notify_all();
         }
         is_wanted
+    }
+
+    /// Whether it is ours, and has no outcome.
+    pub fn holds(&self, sequence: Sequence) -> bool {
+        self.inner.holdings.lock().holds(sequence)
     }
 
     /// When the oldest was received that was read and has no outcome.
@@ -252,32 +261,4 @@ impl Inner {
     fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)
     }
-
-    /// Partitions that are full stand still, and those that have room again go on. It is decided and done under one lock: a pause that came after
-    /// the word to go on would hold its partition for good.
-    fn regulate(&self) {
-        let consumer = self.consumer.lock();
-        let Some(consumer) = &*consumer else {
-            return;
-        };
-        let mut holdings = self.holdings.lock();
-        let (full, flowing) = (holdings.filled(), holdings.emptied());
-        drop(holdings);
-
-        // One that is another member's by now is no loss.
-        if !full.is_empty() {
-            let _ = consumer.pause(&list(&full));
-        }
-        if !flowing.is_empty() {
-            let _ = consumer.resume(&list(&flowing));
-        }
-    }
-}
-
-fn list(places: &[Place]) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(places.len());
-    for (topic, partition) in places {
-        list.add_partition(topic, *partition);
-    }
-    list
 }

@@ -34,6 +34,9 @@ use known_topics::{Judgement, KnownTopics, Waiting};
 
 pub(super) use refusals::fatal_error;
 
+/// An orderly end waits for answers so long; brokers that are well take milliseconds.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// One connection of ours to the brokers, for one lane.
 pub struct Session {
     shared: Arc<Shared>,
@@ -270,6 +273,12 @@ impl Session {
         self.place_held();
     }
 
+    async fn settle(&mut self) {
+        while self.lost.is_none() && !self.in_flight.is_empty() {
+            self.advance().await;
+        }
+    }
+
     fn give_up(&mut self, patience: Duration) {
         self.shared.patience.of(self.lane).given_up(patience);
         let submitted = self.in_flight.len();
@@ -307,6 +316,11 @@ impl crate::send::Session for Session {
         if !self.in_flight.takes_up(sequence, Instant::now()) {
             self.place(sequence, message);
         }
+    }
+
+    /// What is under way is waited for: its answers come within milliseconds, and without them it would be sent again.
+    async fn finish(&mut self) {
+        let _ = tokio::time::timeout(FAREWELL, self.settle()).await;
     }
 
     async fn next(&mut self) -> Result<Answer, Lost> {

@@ -88,6 +88,18 @@ impl Redaction {
         self.parts.contains(&EventPart::Extra)
     }
 
+    /// Whether this leaves out all that another does.
+    pub fn covers(&self, other: &Redaction) -> bool {
+        let name = Meaning::IdentityName;
+        let is_left_out = |part: &EventPart| match part {
+            // A stand-in has no name.
+            EventPart::Field(meaning) if *meaning == name => self.hides(name),
+            part => self.parts.contains(part),
+        };
+        let has_no_identity = self.hides(Meaning::IdentityId) && self.hides(name);
+        other.parts.iter().all(is_left_out) && (!other.pseudonym || has_no_identity)
+    }
+
     /// What is left out has no stand-in.
     pub fn identity(&self) -> IdentityShown {
         match self.hides(Meaning::IdentityId) {
@@ -96,6 +108,50 @@ impl Redaction {
                 IdentityShown::Nothing
             }
             true => IdentityShown::StandIn,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redaction(words: &[&str], pseudonym: bool) -> Redaction {
+        let parts = WORDS.iter().filter(|(word, _)| words.contains(word));
+        Redaction {
+            parts: parts.flat_map(|(_, parts)| *parts).copied().collect(),
+            pseudonym,
+        }
+    }
+
+    #[test]
+    fn a_redaction_covers_another_only_if_nothing_of_the_person_is_left_that_the_other_leaves_out()
+    {
+        let nothing = redaction(&[], false);
+        let (stand_in, name) = (redaction(&[], true), redaction(&["identity.name"], false));
+        let id = redaction(&["identity.id"], false);
+        let both = redaction(&["identity.id", "identity.name"], false);
+        let scene = redaction(&["pictures.scene"], false);
+        let pictures = redaction(&["pictures"], false);
+
+        for (one, other) in [
+            (&nothing, &nothing),
+            (&name, &nothing),
+            (&stand_in, &name),
+            (&both, &stand_in),
+            (&pictures, &scene),
+        ] {
+            assert!(one.covers(other), "{one:?} {other:?}");
+        }
+        for (one, other) in [
+            (&nothing, &name),
+            // A stand-in tells more than nothing.
+            (&stand_in, &id),
+            (&id, &stand_in),
+            (&scene, &pictures),
+            (&pictures, &redaction(&["extra"], false)),
+        ] {
+            assert!(!one.covers(other), "{one:?} {other:?}");
         }
     }
 }

@@ -19,52 +19,49 @@ use boxbridge_config::{Current, ListenerTls};
 
 /// How a listener encrypts, as of now: each connection goes by what holds when it comes. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Encryption(Arc<Current<Option<ServerTls>>>);
+pub struct Encryption(Arc<Current<Option<Arc<ServerTls>>>>);
 
-/// What a listener shows, and whom it trusts.
-#[derive(Clone, Debug)]
+/// Made of a listener's files.
+#[derive(Debug)]
 pub struct ServerTls {
-    pub config: Arc<ServerConfig>,
-    /// `None` = nobody is asked for a certificate.
-    verifier: Option<Arc<dyn ClientCertVerifier>>,
+    config: Arc<ServerConfig>,
+    /// `None`: nobody is asked for a certificate.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
 }
 
 impl Encryption {
     /// `None`: it speaks no TLS.
     pub fn now(&self) -> Option<Arc<ServerConfig>> {
-        let now = self.0.now();
-        let tls = (*now).as_ref()?;
-        Some(Arc::clone(&tls.config))
+        let tls = self.0.now();
+        tls.as_ref().as_ref().map(|tls| Arc::clone(&tls.config))
     }
 
-    pub fn replace(&self, tls: Option<ServerTls>) {
+    pub fn replace(&self, tls: Option<Arc<ServerTls>>) {
         self.0.replace(tls);
     }
 
-    /// Whether these certificates, the owner's first, would let somebody in who came now.
+    /// Whether a client that shows this, its own certificate first, would be let in now.
     pub fn trusts(&self, shown: &[CertificateDer<'_>]) -> bool {
-        let now = self.0.now();
-        let verifier = (*now).as_ref().and_then(|tls| tls.verifier.as_ref());
-        let (Some(verifier), Some((owner, others))) = (verifier, shown.split_first()) else {
+        let tls = self.0.now();
+        let clients = tls.as_ref().as_ref().and_then(|tls| tls.clients.as_ref());
+        let (Some(clients), Some((own, others))) = (clients, shown.split_first()) else {
             return false;
         };
-        let verified = verifier.verify_client_cert(owner, others, UnixTime::now());
+        let verified = clients.verify_client_cert(own, others, UnixTime::now());
         verified.is_ok()
     }
 }
 
-/// A listener's settings, made from these files.
-pub fn server_tls(tls: &ListenerTls) -> Result<ServerTls, TlsError> {
+/// How a listener encrypts, made from these files.
+pub fn server_tls(tls: &ListenerTls) -> Result<Arc<ServerTls>, TlsError> {
     let provider = Arc::new(default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Provider)?;
-    let verifier = tls.client_ca_file.as_ref();
-    let verifier = verifier
-        .map(|file| verifier_of(file, provider))
-        .transpose()?;
-    let builder = match &verifier {
-        Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
+    let file = tls.client_ca_file.as_deref();
+    let clients = file.map(|file| verifier(file, provider)).transpose()?;
+    let builder = match &clients {
+        Some(clients) => builder.with_client_cert_verifier(Arc::clone(clients)),
         None => builder.with_no_client_auth(),
     };
 
@@ -78,10 +75,10 @@ pub fn server_tls(tls: &ListenerTls) -> Result<ServerTls, TlsError> {
     // and the kernel throws its event away.
     config.send_tls13_tickets = 0;
     let config = Arc::new(config);
-    Ok(ServerTls { config, verifier })
+    Ok(Arc::new(ServerTls { config, clients }))
 }
 
-fn verifier_of(
+fn verifier(
     file: &Path,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {

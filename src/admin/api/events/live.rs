@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::{selection, unread};
 use crate::admin::answer::{Answer, Asked, Complaint, PRIVATE};
 use crate::admin::api::{Operator, Ready, preview};
+use crate::admin::trace::OVER_KAFKA;
 use crate::queue::{Record, Search, Selection};
 use boxbridge_event::{PersonType, Sequence};
 
@@ -59,6 +60,7 @@ pub struct Watched {
 pub async fn live(Ready(operator): Ready, Asked(watched): Asked<Watched>) -> Answer {
     if let Some(name) = &watched.destination {
         preview(&operator, name)?;
+        check_is_delivered_here(&operator, name)?;
     }
     let Ok(room) = Arc::clone(&operator.watchers.0).try_acquire_owned() else {
         let message = format!("{WATCHERS_MAX} look on already, and no more can");
@@ -79,6 +81,20 @@ pub async fn live(Ready(operator): Ready, Asked(watched): Asked<Watched>) -> Ans
 
     let content_type = [(CONTENT_TYPE, "text/event-stream")];
     Ok((PRIVATE, content_type, Body::new(Stream(receiver))).into_response())
+}
+
+/// Of a broker that gets its events out of Kafka, each gateway sends what stands in its partitions, also of events that another accepted.
+fn check_is_delivered_here(operator: &Operator, name: &str) -> Result<(), Complaint> {
+    let mut consumed = operator.health.consumed().iter();
+    let Some(consumed) = consumed.find(|it| *it.destination == *name) else {
+        return Ok(());
+    };
+
+    let source = &consumed.source;
+    let message = format!(
+        "{name} gets its events out of {source}, shared out among gateways: look on at {source}, or subscribe to {name}"
+    );
+    Err(Complaint::bad(OVER_KAFKA, message))
 }
 
 struct Watcher {

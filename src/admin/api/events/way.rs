@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+mod over_kafka;
+
 use crate::admin::api::Operator;
 use crate::admin::trace::{ADDED_LATER, Way, WayState};
 use crate::gateway::{Ending, Preview};
@@ -20,12 +22,17 @@ pub fn ways(operator: &Operator, record: &Record) -> Vec<Way> {
 
     let ways = standings.into_iter();
     ways.map(|standing| {
-        let way = way(operator, record, standing);
-        let mut of_it = previews.iter();
-        let preview = of_it.find(|preview| *preview.destination == *way.destination);
+        let over_kafka = over_kafka::way(operator, record, &standing, &previews);
+        let way = over_kafka.unwrap_or_else(|| way(operator, record, standing));
+        let preview = preview_of(&previews, &way.destination);
         with_topic(operator, record, way, preview)
     })
     .collect()
+}
+
+fn preview_of<'p>(previews: &'p [Preview], destination: &str) -> Option<&'p Preview> {
+    let mut of_it = previews.iter();
+    of_it.find(|preview| *preview.destination == *destination)
 }
 
 /// Says of one that was delivered to a bus where it went, and of one that waits where it would go.
@@ -38,7 +45,7 @@ fn with_topic(operator: &Operator, record: &Record, way: Way, preview: Option<&P
     let (Some(at), Some(preview)) = (at, preview) else {
         return way;
     };
-    let was_aside = way.state == WayState::Delivered && way.why.is_some();
+    let was_aside = way.code.as_deref() == Some(SENT_AGAIN.0);
     let Some(message) = operator
         .documents
         .message_at(record, preview, at, was_aside)

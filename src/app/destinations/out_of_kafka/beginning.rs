@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::{Consumed, Handover};
+use crate::gateway::Consumed;
 use crate::queue::Queue;
 use crate::send::kafka::Kafka;
 use crate::send::kafka::group::{COMPARE_EVERY, Clocks};
@@ -28,7 +28,6 @@ pub(super) struct Beginning {
     pub kafka: Arc<Current<Kafka>>,
     pub consumed: Arc<Consumed>,
     pub clocks: Arc<Clocks>,
-    pub handover: Arc<Handover>,
     pub note: Note,
     pub queue: Queue,
     /// A process before this one has come to the end of it.
@@ -103,9 +102,14 @@ impl Beginning {
         let through = self.queue.newest();
         let noted = self.note.write(self.queue.epoch(), through);
         noted.map_err(|error| format!("{}: {error}", self.note.path.display()))?;
-        self.handover.tell(through);
+        self.consumed.handover.tell(through);
         Ok(())
     }
+}
+
+/// The last record that a destination got out of this log; `None` where it gets all of them. Reads a file.
+pub fn handed_over(data_dir: &Path, destination: &str, epoch: &str) -> Option<Sequence> {
+    Note::of(&Disk::default(), data_dir, destination).read(epoch)
 }
 
 /// Where a destination's log ends and Kafka begins, from one run to the next.

@@ -9,15 +9,41 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::intake::{Lately, Seen};
+use super::until::Handover;
+use crate::gateway::Answered;
 use crate::metrics;
 use crate::queue::{SubscriptionStatus, Tally};
 use crate::send::kafka::group::Group;
-use boxbridge_event::{ByLane, Lane, Outcome};
+use boxbridge_event::{ByLane, EventId, Lane, Outcome, Revision};
 
 /// A destination that gets its events out of Kafka.
 pub struct Consumed {
+    pub destination: Arc<str>,
+    /// The Kafka destination that it gets them out of.
+    pub source: Arc<str>,
+    /// Which events those are.
+    pub handover: Arc<Handover>,
     pub counted: Arc<Counted>,
     pub groups: Arc<ByLane<Arc<Group>>>,
+    /// What this gateway has read of them.
+    pub lately: Arc<ByLane<Arc<Lately>>>,
+}
+
+/// An event that this gateway has read.
+pub struct Found {
+    pub lane: Lane,
+    pub seen: Seen,
+    pub standing: FoundStanding,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundStanding {
+    Answered(Answered),
+    /// It has no answer yet.
+    Held,
+    /// It had none when its partition went to another gateway.
+    Gone,
 }
 
 /// By lane and outcome.
@@ -30,6 +56,24 @@ pub struct Counted {
 }
 
 impl Consumed {
+    /// An event by its id and revision on Kafka; `None` where this gateway has not read it lately.
+    pub fn find(&self, id: EventId, revision: Revision) -> Option<Found> {
+        let lanes = self.lately.iter();
+        let mut seen = lanes.filter_map(|(lane, lately)| Some((lane, lately.of(id, revision)?)));
+        let (lane, seen) = seen.next()?;
+
+        let standing = match self.lately.of(lane).answer(seen.number) {
+            Some(answered) => FoundStanding::Answered(answered),
+            None if self.groups.of(lane).holds(seen.number) => FoundStanding::Held,
+            None => FoundStanding::Gone,
+        };
+        Some(Found {
+            lane,
+            seen,
+            standing,
+        })
+    }
+
     /// Both lanes, as a look at the queue shows those of others; what waits stands on Kafka.
     pub fn status(&self) -> Vec<SubscriptionStatus> {
         let lanes = Lane::ALL.iter();

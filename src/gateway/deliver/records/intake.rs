@@ -10,15 +10,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde::Deserialize;
 
 use super::Counted;
+use crate::gateway::{Answered, Column};
 use crate::metrics;
 use crate::route::Router;
 use crate::route::attributes::OF_EVENT;
 use crate::send::kafka::group::{Judge, Judgement, Place, Read};
 use boxbridge_event::{
-    Carried, EventId, Feed, Lane, PersonType, Picture, Record, Revision, Sequence, Timestamp,
+    Carried, EventId, Feed, Lane, Outcome, PersonType, Picture, Record, Revision, Sequence,
+    Timestamp,
 };
 
 /// About 100 bytes each.
@@ -30,8 +33,23 @@ pub struct Intake {
     lane: Lane,
     /// Of the destination, as it was when its groups were joined: by it they read what they read.
     router: Arc<Router>,
-    repeats: Repeats,
+    lately: Arc<Lately>,
     counted: Arc<Counted>,
+}
+
+/// What one lane has read lately, and what became of it.
+pub struct Lately {
+    repeats: Mutex<Repeats>,
+    answers: Column,
+}
+
+/// A record as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub place: Place,
+    pub offset: i64,
+    /// Under which it is delivered.
+    pub number: Sequence,
 }
 
 /// As much of an event as is asked here.
@@ -53,13 +71,13 @@ impl Intake {
     pub fn new(
         lane: Lane,
         router: Arc<Router>,
-        dedupe_window: Duration,
+        lately: Arc<Lately>,
         counted: Arc<Counted>,
     ) -> Intake {
         Intake {
             lane,
             router,
-            repeats: Repeats::within(dedupe_window),
+            lately,
             counted,
         }
     }
@@ -82,7 +100,12 @@ impl Judge for Intake {
         if self.lane_of(&head) != self.lane {
             return Judgement::Pass;
         }
-        if self.repeats.is_one(&head, read, Instant::now()) {
+        let seen = Seen {
+            place: read.place.clone(),
+            offset: read.offset,
+            number,
+        };
+        if self.lately.is_repeat(&head, seen, Instant::now()) {
             self.counted.repeated(self.lane);
             return Judgement::Pass;
         }
@@ -131,16 +154,59 @@ fn attributes(read: &Read<'_>) -> Vec<(&'static str, String)> {
     read.attributes.iter().filter_map(known).collect()
 }
 
+impl Lately {
+    pub fn within(window: Duration) -> Lately {
+        Lately {
+            repeats: Mutex::new(Repeats::within(window)),
+            answers: Column::default(),
+        }
+    }
+
+    /// What was read under this number has an outcome.
+    pub(super) fn ended(&self, number: Sequence, outcome: Outcome) {
+        self.answers.note(number, outcome);
+    }
+
+    pub(super) fn answer(&self, number: Sequence) -> Option<Answered> {
+        self.answers.of(number)
+    }
+
+    fn is_repeat(&self, head: &Head<'_>, seen: Seen, now: Instant) -> bool {
+        let key = Key::of(head.id, head.revision, head.replay.as_deref());
+        self.is_one(key, seen, now)
+    }
+
+    fn is_one(&self, key: Key, seen: Seen, now: Instant) -> bool {
+        let is_answered = |number| self.answers.of(number).is_some();
+        self.repeats.lock().is_one(key, seen, now, is_answered)
+    }
+
+    /// The live one of this id and revision.
+    pub(super) fn of(&self, id: EventId, revision: Revision) -> Option<Seen> {
+        let repeats = self.repeats.lock();
+        repeats.seen.get(&Key::of(id, revision, None)).cloned()
+    }
+}
+
 /// What was read lately, and where.
 struct Repeats {
     window: Duration,
-    seen: HashMap<Key, (Place, i64)>,
+    seen: HashMap<Key, Seen>,
     /// In the order in which they were read.
     order: VecDeque<(Instant, Key)>,
 }
 
 /// An event, its content and its replay.
-type Key = (EventId, Revision, u64);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key(EventId, Revision, u64);
+
+impl Key {
+    fn of(id: EventId, revision: Revision, replay: Option<&str>) -> Key {
+        let mut hasher = DefaultHasher::new();
+        replay.hash(&mut hasher);
+        Key(id, revision, hasher.finish())
+    }
+}
 
 impl Repeats {
     fn within(window: Duration) -> Repeats {
@@ -151,21 +217,29 @@ impl Repeats {
         }
     }
 
-    /// Whether it was read before, and not from there: what comes again from its own place was not answered.
-    fn is_one(&mut self, head: &Head<'_>, read: &Read<'_>, now: Instant) -> bool {
+    /// Whether it was read before: from another place, or from there and answered since, but the brokers do not know. That is so where they were
+    /// away, and gave the partition back to us.
+    fn is_one(
+        &mut self,
+        key: Key,
+        seen: Seen,
+        now: Instant,
+        is_answered: impl Fn(Sequence) -> bool,
+    ) -> bool {
         if self.window.is_zero() {
             return false;
         }
         self.forget(now);
 
-        let mut replay = DefaultHasher::new();
-        head.replay.hash(&mut replay);
-        let key = (head.id, head.revision, replay.finish());
-        let place = (read.place.clone(), read.offset);
-        if let Some(first) = self.seen.get(&key) {
-            return *first != place;
+        if let Some(first) = self.seen.get_mut(&key) {
+            let is_there = (&first.place, first.offset) == (&seen.place, seen.offset);
+            if !is_there || is_answered(first.number) {
+                return true;
+            }
+            first.number = seen.number;
+            return false;
         }
-        self.seen.insert(key, place);
+        self.seen.insert(key, seen);
         self.order.push_back((now, key));
         false
     }
@@ -179,3 +253,6 @@ impl Repeats {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Counted;
+use super::intake::Lately;
+use super::{Consumed, Counted};
 use crate::gateway::Records;
 use crate::send::kafka::group::Group;
 use boxbridge_event::{Lane, Outcome, PersonType, PictureVerdict, Record, Sequence, Timestamp};
@@ -20,21 +21,19 @@ pub struct OutOfKafka {
     urgent: Option<Arc<Group>>,
     paused: Vec<PersonType>,
     counted: Arc<Counted>,
+    lately: Arc<Lately>,
 }
 
 impl OutOfKafka {
-    pub fn new(
-        lane: Lane,
-        group: Arc<Group>,
-        urgent: Option<Arc<Group>>,
-        counted: Arc<Counted>,
-    ) -> OutOfKafka {
+    pub fn new(lane: Lane, consumed: &Consumed) -> OutOfKafka {
+        let group = |lane| Arc::clone(consumed.groups.of(lane));
         OutOfKafka {
             lane,
-            group,
-            urgent,
+            group: group(lane),
+            urgent: (lane == Lane::Normal).then(|| group(Lane::Urgent)),
             paused: Vec::new(),
-            counted,
+            counted: Arc::clone(&consumed.counted),
+            lately: Arc::clone(consumed.lately.of(lane)),
         }
     }
 }
@@ -68,6 +67,7 @@ impl Records for OutOfKafka {
     }
 
     fn settle(&mut self, sequence: Sequence, _verdict: PictureVerdict, outcome: Outcome) {
+        self.lately.ended(sequence, outcome);
         if self.group.settle(sequence) {
             self.counted.ended(self.lane, outcome);
         }

@@ -25,7 +25,8 @@ impl Handover {
         self.0.lock().replace(through);
     }
 
-    fn leaves_to_kafka(&self, record: &Record) -> bool {
+    /// Whether a record of the log goes over Kafka.
+    pub fn leaves_to_kafka(&self, record: &Record) -> bool {
         let through = *self.0.lock();
         record.replay.is_none() && through.is_some_and(|through| record.sequence > through)
     }

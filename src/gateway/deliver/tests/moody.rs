@@ -18,6 +18,8 @@ pub(super) enum Mood {
     /// As for a missing permission.
     Forbids,
     FindsTooLarge,
+    /// It answers once its session is to end.
+    TakesAtTheEnd,
 }
 
 /// What was sent: the number of the event, its type and device.
@@ -43,6 +45,7 @@ impl Destination for Arc<Moody> {
         Ok(Line {
             moody: Arc::clone(self),
             wire: VecDeque::new(),
+            at_the_end: VecDeque::new(),
             is_lost: false,
         })
     }
@@ -51,6 +54,7 @@ impl Destination for Arc<Moody> {
 pub(super) struct Line {
     moody: Arc<Moody>,
     wire: VecDeque<(Sequence, Sent)>,
+    at_the_end: VecDeque<Answer>,
     is_lost: bool,
 }
 
@@ -69,6 +73,9 @@ impl Session for Line {
     }
 
     async fn next(&mut self) -> Result<Answer, Lost> {
+        if let Some(answer) = self.at_the_end.pop_front() {
+            return Ok(answer);
+        }
         // An answer takes a moment, so that the loop reads on meanwhile.
         tokio::time::sleep(Duration::from_millis(1)).await;
         if self.is_lost {
@@ -78,12 +85,10 @@ impl Session for Line {
             return std::future::pending().await;
         };
         match (self.moody.mood)(&sent) {
-            Mood::Takes => {
-                self.moody.taken.lock().push((sent, Instant::now()));
-                Ok(Answer::Acknowledged {
-                    sequence,
-                    heard: true,
-                })
+            Mood::Takes => Ok(self.take(sequence, sent)),
+            Mood::TakesAtTheEnd => {
+                self.wire.push_front((sequence, sent));
+                std::future::pending().await
             }
             Mood::RefusesForNow => Ok(rejected(sequence, Reason::Passing)),
             Mood::Forbids => Ok(rejected(sequence, Reason::NotAuthorised)),
@@ -92,6 +97,25 @@ impl Session for Line {
                 self.is_lost = true;
                 Err(Lost::unexplained("hung up"))
             }
+        }
+    }
+
+    async fn finish(&mut self) {
+        for (sequence, sent) in std::mem::take(&mut self.wire) {
+            if (self.moody.mood)(&sent) == Mood::TakesAtTheEnd {
+                let answer = self.take(sequence, sent);
+                self.at_the_end.push_back(answer);
+            }
+        }
+    }
+}
+
+impl Line {
+    fn take(&self, sequence: Sequence, sent: Sent) -> Answer {
+        self.moody.taken.lock().push((sent, Instant::now()));
+        Answer::Acknowledged {
+            sequence,
+            heard: true,
         }
     }
 }

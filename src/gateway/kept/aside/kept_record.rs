@@ -7,6 +7,8 @@ use bytes::Bytes;
 
 use super::{AsideHead, Name, PictureSize, short};
 use crate::gateway::kept::folder::{Folder, KeptFile};
+use crate::queue::Verdicts;
+use crate::route::PicturesNow;
 use crate::system::fault::Fault;
 use boxbridge_event::{
     Event, NoPictures, Picture, ReadPictures, Reading, Record, Resent, Sequence,
@@ -62,12 +64,7 @@ impl KeptRecord {
     /// It as its destination gets it, under another number; `None` where its event cannot be read.
     pub fn into_record(self, sequence: Sequence, replay: &str) -> Option<Record> {
         let event: Event = serde_json::from_slice(&self.event).ok()?;
-        let pictures = KeptPictures {
-            name: Arc::clone(&self.name),
-            folder: self.folder,
-            from: self.event.len() as u64 + 1,
-            sizes: self.head.pictures,
-        };
+        let pictures = self.picture_reader();
 
         Some(Record {
             sequence,
@@ -89,6 +86,29 @@ impl KeptRecord {
             carried: None,
             picture_reader: Arc::new(pictures),
         })
+    }
+
+    /// The pictures that were kept with it.
+    pub async fn pictures(&self) -> Result<Vec<Picture>, NoPictures> {
+        Arc::new(self.picture_reader()).read().await
+    }
+
+    fn picture_reader(&self) -> KeptPictures {
+        KeptPictures {
+            name: Arc::clone(&self.name),
+            folder: Arc::clone(&self.folder),
+            from: self.event.len() as u64 + 1,
+            sizes: self.head.pictures.clone(),
+        }
+    }
+
+    /// What the store has settled about its pictures.
+    pub fn settled(&self, verdicts: &Verdicts) -> PicturesNow {
+        let of_open = self.head.person_type.filter(|_| self.epoch.is_none());
+        let settled = of_open.and_then(|person_type| {
+            verdicts.of(Sequence(self.head.sequence), self.head.lane, person_type)
+        });
+        settled.map_or(PicturesNow::Pending, PicturesNow::Settled)
     }
 
     /// The log that it is of; `None` if that is the open one.

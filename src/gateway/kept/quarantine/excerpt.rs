@@ -228,8 +228,8 @@ pub fn harmless(bytes: &[u8]) -> String {
     text
 }
 
-/// Controls, and marks that turn the direction of what is read.
-fn is_harmless(character: char) -> bool {
+/// No control, and no mark that turns the direction of what is read.
+pub fn is_harmless(character: char) -> bool {
     let turns = matches!(
         character,
         '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'

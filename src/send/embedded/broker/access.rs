@@ -1,7 +1,7 @@
 //! Who may connect, and as what: a subscriber, or our own gateway, which alone publishes.
 //!
-//! Promises: the gateway proves itself by a password that is made with the process and never leaves it. No client can take the gateway's
-//! client id and close its connection: publishers and subscribers are apart. A refusal, or a connection that we close, is in the log, with the client's address. Never logs a topic or
+//! Promises: the gateway proves itself by a password that is made with the process and never leaves it; it is compared in the same time
+//! whatever is shown. No client can take the gateway's client id and close its connection: publishers and subscribers are apart. A refusal, or a connection that we close, is in the log, with the client's address. Never logs a topic or
 //! a payload. Deliberately gives all users the same: to subscribe to anything.
 
 use std::collections::HashMap;
@@ -16,6 +16,7 @@ use super::logged_count::LoggedCount;
 use super::packet::connect::Connect;
 use super::packet::{Role, Version, reason};
 use super::users::{Login, Users};
+use boxbridge_config::{is_same_token, token_hash};
 
 /// Of a client id: it is held as long as the session, and a log line has it.
 const CLIENT_ID_MAX: usize = 256;
@@ -55,8 +56,8 @@ impl Access {
             && *user == self.user
         {
             // Our own session speaks version 5, whatever the settings say of brokers.
-            let is_gateway =
-                connect.version == Version::V5 && *password == *self.password.as_bytes();
+            let [shown, own] = [password.as_slice(), self.password.as_bytes()].map(token_hash);
+            let is_gateway = connect.version == Version::V5 && is_same_token(&own, &shown);
             return is_gateway.then_some(Role::Gateway).ok_or(reason::BAD_LOGIN);
         }
 

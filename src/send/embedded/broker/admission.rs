@@ -250,6 +250,14 @@ impl Slot {
         has_room
     }
 
+    /// The name of the user that its client proved to be, where it had to.
+    pub fn user(&self) -> Option<String> {
+        let connections = self.admission.connections.lock();
+        let mut all = connections.all.iter();
+        let own = all.find(|connection| connection.number == self.number)?;
+        own.user.as_ref().map(|user| user.name.clone())
+    }
+
     pub fn becomes_gateway(&self) {
         self.admission
             .connections

@@ -1,6 +1,6 @@
 //! One connection: its CONNECT, and then a subscriber or the gateway until either side ends it.
 //!
-//! Promises: a connection without a CONNECT in time is closed. Where MQTT has words for it, the client is told before the connection is closed: a
+//! Promises: a connection without a CONNECT in time is closed. A wrong password costs who shows it half a second. Where MQTT has words for it, the client is told before the connection is closed: a
 //! refusal by CONNACK, an end by DISCONNECT (MQTT 5). Never logs a topic or a payload.
 
 use std::net::IpAddr;
@@ -26,6 +26,8 @@ use writer::{Outbox, Writer};
 /// From the connection to its CONNECT.
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const GOODBYE_WITHIN: Duration = Duration::from_millis(200);
+/// Who guesses passwords waits for each answer, and holds a slot meanwhile: the few slots bound how many are tried.
+const GUESS_COSTS: Duration = Duration::from_millis(500);
 const BUFFER: usize = 4 << 10;
 
 /// How a connection ended.
@@ -81,6 +83,10 @@ where
         Ok(admitted) => admitted,
         Err(ConnectError::Refused(version, reason)) => {
             shared.access.refused(reason, from);
+            if reason == reason::BAD_LOGIN {
+                // Closed all the same where others need the slot.
+                drop(timeout(GUESS_COSTS, slot.closing.closed()).await);
+            }
             return refuse(&mut writer, version, reason).await;
         }
         Err(ConnectError::Garbage) => return,

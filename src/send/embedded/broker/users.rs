@@ -15,7 +15,7 @@ use boxbridge_config::{BrokerUsers, PasswordHash};
 /// A user that a client proved to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct User {
-    name: String,
+    pub name: String,
     password: PasswordHash,
 }
 

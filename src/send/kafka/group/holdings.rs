@@ -1,7 +1,8 @@
 //! What a member of a group has read and not yet answered, by partition.
 //!
 //! Promises: records are handed out in the order in which they were read, each under a number of its own; a partition's offset is that of its
-//! lowest record without an answer; what is held is bounded, and shared by the partitions. Deliberately does no IO, and waits for nothing.
+//! lowest record without an answer; what is held is bounded, and shared by the partitions; a log that begins anew is read whole, and loses
+//! nothing of what is held of the one before. Deliberately does no IO, and waits for nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,21 +24,39 @@ pub struct Limits {
     pub bytes: usize,
 }
 
+/// Where a record stands in its partition: in which life of the log, and at which offset in it.
+type Spot = (u32, i64);
+
+/// What an offset that comes is to those that were read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Coming {
+    /// It was read.
+    Again,
+    /// It is news. Offsets from the expected one on never came, where it is known which was expected.
+    Next { expected: i64 },
+    /// The log ends before what was read of it: it was cut off, or made anew. What comes now was not read, whatever its offset.
+    Anew,
+}
+
 pub(super) struct Holdings {
     limits: Limits,
     /// The last number that was given.
     last: u64,
     partitions: BTreeMap<Place, Partition>,
     /// By number.
-    places: BTreeMap<u64, (Place, i64)>,
+    places: BTreeMap<u64, (Place, Spot)>,
     /// Held, and not handed out.
     ready: ByType<BTreeSet<u64>>,
 }
 
 #[derive(Default)]
 struct Partition {
-    held: BTreeMap<i64, Held>,
+    held: BTreeMap<Spot, Held>,
     held_bytes: usize,
+    /// How often its log began anew while it was ours.
+    life: u32,
+    /// The last offset that was read.
+    last: Option<i64>,
     /// The next offset that is news.
     next: Option<i64>,
     committed: Option<i64>,
@@ -55,9 +74,21 @@ struct Held {
 }
 
 impl Partition {
-    /// What the next member is to begin with.
+    /// What the next member is to begin with. What is held of a log that is no more stands nowhere.
     fn offset(&self) -> Option<i64> {
-        self.held.keys().next().copied().or(self.next)
+        let mut of_log = self.held.range((self.life, i64::MIN)..);
+        let lowest = of_log.next().map(|((_, offset), _)| *offset);
+        lowest.or(self.next)
+    }
+
+    fn coming(&self, offset: i64) -> Coming {
+        let expected = self.next.unwrap_or(offset);
+        match self.last {
+            _ if offset >= expected => Coming::Next { expected },
+            // The partition stood still in the moment in which it was handed over.
+            Some(last) if offset == last => Coming::Again,
+            _ => Coming::Anew,
+        }
     }
 }
 
@@ -117,11 +148,24 @@ impl Holdings {
         }
     }
 
-    /// Whether what stands there was not read yet; how many offsets before it never came, where that is known.
-    pub fn is_news(&self, place: &Place, offset: i64) -> Option<(i64, i64)> {
-        let partition = self.partitions.get(place)?;
-        let next = partition.next.unwrap_or(offset);
-        (offset >= next).then_some((next, offset))
+    /// None of them is ours any more.
+    pub fn end_all(&mut self) {
+        let places: Vec<_> = self.places().cloned().collect();
+        places.iter().for_each(|place| self.end(place));
+    }
+
+    /// What stands there is to what was read; `None` where the partition is not ours.
+    pub fn coming(&self, place: &Place, offset: i64) -> Option<Coming> {
+        Some(self.partitions.get(place)?.coming(offset))
+    }
+
+    /// Its log is another from now on. What is held of the one before still goes out.
+    pub fn begin_anew(&mut self, place: &Place) {
+        if let Some(partition) = self.partitions.get_mut(place) {
+            partition.life += 1;
+            (partition.last, partition.next) = (None, None);
+            partition.committed = None;
+        }
     }
 
     /// The number of the next record that is kept.
@@ -137,24 +181,24 @@ impl Holdings {
         };
 
         self.last += 1;
-        let number = self.last;
+        let (number, spot) = (self.last, (partition.life, offset));
         partition.held_bytes += weight(&record);
         if !partition.is_leaving {
             self.ready.of_mut(record.person_type).insert(number);
         }
-        self.places.insert(number, (place.clone(), offset));
+        self.places.insert(number, (place.clone(), spot));
         let held = Held {
             number,
             record,
             is_out: false,
         };
-        partition.held.insert(offset, held);
+        partition.held.insert(spot, held);
     }
 
     /// There is nothing to do for what was read there.
     pub fn pass(&mut self, place: &Place, offset: i64) {
         if let Some(partition) = self.partitions.get_mut(place) {
-            partition.next = Some(offset + 1);
+            (partition.last, partition.next) = (Some(offset), Some(offset + 1));
         }
     }
 
@@ -175,8 +219,8 @@ impl Holdings {
     }
 
     fn held_mut(&mut self, number: u64) -> Option<&mut Held> {
-        let (place, offset) = self.places.get(&number)?;
-        self.partitions.get_mut(place)?.held.get_mut(offset)
+        let (place, spot) = self.places.get(&number)?;
+        self.partitions.get_mut(place)?.held.get_mut(spot)
     }
 
     /// All from this number on are handed out again.
@@ -207,13 +251,13 @@ impl Holdings {
 
     /// It has an outcome. False where it is not known: its partition is another member's.
     pub fn settle(&mut self, sequence: Sequence) -> bool {
-        let Some((place, offset)) = self.places.remove(&sequence.0) else {
+        let Some((place, spot)) = self.places.remove(&sequence.0) else {
             return false;
         };
         let Some(partition) = self.partitions.get_mut(&place) else {
             return false;
         };
-        if let Some(held) = partition.held.remove(&offset) {
+        if let Some(held) = partition.held.remove(&spot) {
             partition.held_bytes -= weight(&held.record);
             self.ready
                 .of_mut(held.record.person_type)
@@ -224,14 +268,14 @@ impl Holdings {
 
     /// Whether it is still to be sent. What another member gets is given back.
     pub fn is_wanted(&mut self, sequence: Sequence) -> bool {
-        let Some((place, offset)) = self.places.get(&sequence.0) else {
+        let Some((place, spot)) = self.places.get(&sequence.0) else {
             return false;
         };
         let Some(partition) = self.partitions.get_mut(place) else {
             return false;
         };
         if partition.is_leaving
-            && let Some(held) = partition.held.get_mut(offset)
+            && let Some(held) = partition.held.get_mut(spot)
         {
             held.is_out = false;
         }
@@ -243,6 +287,10 @@ impl Holdings {
         let first = self.partitions.values();
         let first = first.filter_map(|partition| partition.held.values().next());
         first.map(|held| held.record.received_at).min()
+    }
+
+    pub fn holds(&self, sequence: Sequence) -> bool {
+        self.places.contains_key(&sequence.0)
     }
 
     /// How many have no outcome.
@@ -275,13 +323,10 @@ impl Holdings {
         news.collect()
     }
 
-    /// They were not committed.
-    pub fn not_committed(&mut self, offsets: &[(Place, i64)]) {
-        for (place, _) in offsets {
-            if let Some(partition) = self.partitions.get_mut(place) {
-                partition.committed = None;
-            }
-        }
+    /// Whether they were committed is not known.
+    pub fn doubt_committed(&mut self) {
+        let partitions = self.partitions.values_mut();
+        partitions.for_each(|partition| partition.committed = None);
     }
 
     /// Partitions of which nothing more is to come for now.
@@ -327,4 +372,4 @@ fn weight(record: &Record) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

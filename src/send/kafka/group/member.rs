@@ -61,14 +61,7 @@ impl Member {
         let is_ours = !consumer.assignment_lost();
         self.wait_until_quiet(&places, is_ours && !self.inner.is_over());
 
-        let mut holdings = self.inner.holdings.lock();
-        let offset = |place: &Place| Some((place.clone(), holdings.offset(place)?));
-        let offsets: Vec<_> = places.iter().filter_map(offset).collect();
-        places.iter().for_each(|place| holdings.end(place));
-        drop(holdings);
-        // One that stood still would do so again when it comes back: librdkafka remembers it.
-        let _ = consumer.resume(list);
-
+        let offsets = self.inner.flow.let_go(&places, &self.inner.holdings);
         if is_ours && let Err(error) = commit(consumer, &offsets, CommitMode::Sync) {
             tracing::warn!(
                 group = self.inner.membership.group,

@@ -1,26 +1,32 @@
-//! The thread that reads for a member, and does all that may block: commits, looks at how far it is behind, and leaves.
+//! The thread that reads for a member, commits, and leaves.
 //!
-//! Promises: while the brokers are not there it asks again; what is wrong is said once, and shown for as long as it lasts.
+//! Promises: while the brokers are not there it asks again; what is wrong is said once, and shown for as long as it lasts. A fault of ours, or one
+//! that librdkafka does not get over, costs the consumer, and another takes up at the committed offsets.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::holdings::Coming;
 use super::member::{Member, commit};
-use super::{Inner, Judgement, Lag, Place, Read};
+use super::{Inner, Judgement, Place, Read};
 use crate::send::kafka::record::attribute_name;
+use crate::system::fault::in_one_go;
 use boxbridge_event::Timestamp;
 
 /// A stop waits for so long at most; records wake it at once.
 const READ_FOR: Duration = Duration::from_millis(250);
-/// What is answered between two commits is sent again by the next member after a crash.
-const COMMIT_EVERY: Duration = Duration::from_millis(500);
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// What is answered between two commits is sent again by the next member after a crash. A commit costs a request of 100 bytes, and none where
+/// nothing was answered.
+const COMMIT_EVERY: Duration = Duration::from_millis(200);
+/// All of them, also where nothing was answered since: nobody tells us of a commit that came to nothing, as in the middle of a rebalance.
+const COMMIT_ALL_EVERY: Duration = Duration::from_secs(5);
 /// One question to the brokers, while reading stands still.
 const ASK_FOR: Duration = Duration::from_secs(1);
 /// Before a consumer is made again.
@@ -33,68 +39,99 @@ pub(super) struct Reader {
     /// One name for all records of a topic.
     topics: HashMap<String, Arc<str>>,
     committed: Instant,
-    looked: Instant,
+    committed_all: Instant,
     failed: Option<Instant>,
 }
 
 impl Reader {
     pub(super) fn new(inner: Arc<Inner>) -> Reader {
-        let now = Instant::now();
         Reader {
             inner,
             topics: HashMap::new(),
-            committed: now,
-            looked: now,
+            committed: Instant::now(),
+            committed_all: Instant::now(),
             failed: None,
         }
     }
 
     pub(super) fn run(mut self) {
         while !self.inner.has_begun.load(Ordering::Acquire) && !self.inner.is_over() {
-            std::thread::park();
+            thread::park();
         }
         self.inner.trouble.lock().take();
 
         while !self.inner.is_over() {
-            match self.inner.consumer() {
-                Ok(consumer) => self.read(consumer),
-                Err(error) => {
-                    self.fails(format!("the consumer was not made: {error}"));
-                    std::thread::sleep(PAUSE);
-                }
+            if let Err(error) = self.read() {
+                self.fails(error);
+                thread::sleep(PAUSE);
             }
         }
     }
 
-    /// Until the end, or until there are other settings.
-    fn read(&mut self, consumer: BaseConsumer<Member>) {
-        let consumer = Arc::new(consumer);
-        *self.inner.consumer.lock() = Some(Arc::clone(&consumer));
+    /// With one consumer: until the end, until there are other settings, or until it does not go on.
+    fn read(&mut self) -> Result<(), String> {
+        // Before: settings that change while it is made are not its own.
         self.inner.is_changed.store(false, Ordering::Release);
+        let consumer = self.inner.consumer();
+        let consumer = consumer.map_err(|error| format!("the consumer was not made: {error}"))?;
+        let consumer = Arc::new(consumer);
+        self.inner.flow.begin(Arc::clone(&consumer));
 
+        let ended = self.read_beside_a_look(&consumer);
+
+        // Its end leaves the group, and commits before. After a fault it may have left partitions behind.
+        self.inner.flow.end();
+        drop(consumer);
+        self.inner.holdings.lock().end_all();
+        self.inner.lags.lock().clear();
+        ended
+    }
+
+    fn read_beside_a_look(&mut self, consumer: &BaseConsumer<Member>) -> Result<(), String> {
+        let inner = Arc::clone(&self.inner);
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let look = || inner.look_again_and_again(consumer, &is_over);
+            let named = thread::Builder::new().name("kafka-lags".to_owned());
+            let looking = named.spawn_scoped(scope, look);
+            let looking = looking.map_err(|error| format!("no thread: {error}"))?;
+
+            let ended = in_one_go(|| self.read_on(consumer));
+            is_over.store(true, Ordering::Release);
+            looking.thread().unpark();
+            // A panic in there was logged by its thread.
+            let _ = looking.join();
+            ended.unwrap_or_else(|fault| Err(fault.to_string()))
+        })
+    }
+
+    fn read_on(&mut self, consumer: &BaseConsumer<Member>) -> Result<(), String> {
         while !self.inner.is_over() && !self.inner.is_changed.load(Ordering::Acquire) {
             match consumer.poll(READ_FOR) {
-                Some(Ok(message)) => self.take(&consumer, &message),
+                Some(Ok(message)) => self.take(consumer, &message),
+                // librdkafka does nothing more with this consumer.
+                Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
+                    return Err(error.to_string());
+                }
                 Some(Err(error)) => self.fails(error.to_string()),
                 None => {}
             }
-            self.look_after(&consumer);
+            self.look_after(consumer);
         }
-
-        // Its end leaves the group, and commits before.
-        self.inner.consumer.lock().take();
-        drop(consumer);
-        self.inner.lags.lock().clear();
+        Ok(())
     }
 
     fn take(&mut self, consumer: &BaseConsumer<Member>, message: &BorrowedMessage<'_>) {
         let place = (self.topic(message.topic()), message.partition());
         let offset = message.offset();
-        let Some((expected, found)) = self.inner.holdings.lock().is_news(&place, offset) else {
-            return;
-        };
-        if expected < found {
-            self.note_lost(consumer, &place, (expected, found));
+        let coming = self.inner.holdings.lock().coming(&place, offset);
+        match coming {
+            None | Some(Coming::Again) => return,
+            Some(Coming::Anew) => self.begin_anew(&place, offset),
+            Some(Coming::Next { expected }) if expected < offset => {
+                self.note_lost(consumer, &place, (expected, offset));
+            }
+            Some(Coming::Next { .. }) => {}
         }
 
         let read = Read {
@@ -116,9 +153,22 @@ impl Reader {
                 holdings.keep(&place, offset, *record);
                 drop(holdings);
                 self.inner.read.notify_one();
-                self.inner.regulate();
+                self.inner.flow.regulate(&self.inner.holdings);
             }
         }
+    }
+
+    /// librdkafka found the log to end before our offset, and reads it from its beginning.
+    fn begin_anew(&self, place: &Place, offset: i64) {
+        let (topic, partition) = place;
+        tracing::error!(
+            group = self.inner.membership.group,
+            topic = &**topic,
+            partition,
+            offset,
+            "kafka: the topic was cut off or made anew: it is read from its beginning, and some of it may go out again"
+        );
+        self.inner.holdings.lock().begin_anew(place);
     }
 
     /// Offsets that never came: deleted by the brokers, or never of a record.
@@ -157,11 +207,7 @@ impl Reader {
         let now = Instant::now();
         if now >= self.committed + COMMIT_EVERY {
             self.committed = now;
-            self.commit(consumer);
-        }
-        if now >= self.looked + LOOK_EVERY {
-            self.looked = now;
-            self.look(consumer);
+            self.commit(consumer, now);
         }
 
         if self.failed.is_some_and(|failed| now >= failed + WELL_AFTER) {
@@ -174,42 +220,18 @@ impl Reader {
         }
     }
 
-    fn commit(&mut self, consumer: &BaseConsumer<Member>) {
+    fn commit(&mut self, consumer: &BaseConsumer<Member>, now: Instant) {
+        let is_due = now >= self.committed_all + COMMIT_ALL_EVERY;
+        if is_due {
+            self.committed_all = now;
+            self.inner.holdings.lock().doubt_committed();
+        }
+
         let offsets = self.inner.holdings.lock().new_offsets();
         if let Err(error) = commit(consumer, &offsets, CommitMode::Async) {
-            self.inner.holdings.lock().not_committed(&offsets);
+            self.inner.holdings.lock().doubt_committed();
             self.fails(format!("offsets are not committed: {error}"));
         }
-    }
-
-    /// How far each partition of ours has come, by the brokers' own offsets.
-    fn look(&self, consumer: &BaseConsumer<Member>) {
-        let places: Vec<_> = self.inner.holdings.lock().places().cloned().collect();
-        let mut ends = TopicPartitionList::with_capacity(places.len());
-        for (topic, partition) in &places {
-            let _ = ends.add_partition_offset(topic, *partition, Offset::End);
-        }
-        if places.is_empty() {
-            return self.inner.lags.lock().clear();
-        }
-        // Those of the last look stay.
-        let Ok(ends) = consumer.offsets_for_times(ends, ASK_FOR) else {
-            return;
-        };
-        let ends = ends.to_topic_map();
-
-        let holdings = self.inner.holdings.lock();
-        let lag = |place: Place| {
-            let Some(Offset::Offset(end)) = ends.get(&(place.0.to_string(), place.1)) else {
-                return None;
-            };
-            let at = holdings.offset(&place).unwrap_or(*end);
-            let records = u64::try_from(end - at).unwrap_or(0);
-            Some(Lag { place, records })
-        };
-        let lags = places.into_iter().filter_map(lag).collect();
-        drop(holdings);
-        *self.inner.lags.lock() = lags;
     }
 
     /// Said once for as long as it lasts.

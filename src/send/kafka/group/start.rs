@@ -56,33 +56,77 @@ impl Kafka {
     }
 }
 
-/// The ends are read before it is asked whether somebody has begun: who finds that nobody has, then commits no end that lies behind what
-/// another gateway, which begins in the same moment, leaves to the group already.
 fn begin(shared: &Shared, membership: &Membership) -> Result<(), String> {
     let group = &membership.group;
-    let failed = |error: KafkaError| format!("group {group}: {error}");
-    let consumer: BaseConsumer<_> = shared
+    let consumer = shared
         .consumer(group)
-        .create_with_context(shared.listener(None))
-        .map_err(failed)?;
+        .create_with_context(shared.listener(None));
+    let begun = consumer.and_then(|consumer: BaseConsumer<Listener>| {
+        // A token is had here; nothing is read, as nothing is subscribed to.
+        let _ = consumer.poll(Duration::ZERO);
+        begin_at_the_end(&Asking {
+            consumer,
+            membership,
+        })
+    });
+    begun.map_err(|error| format!("group {group}: {error}"))
+}
 
-    // A token is had here; nothing is read, as nothing is subscribed to.
-    let _ = consumer.poll(Duration::ZERO);
-    let partitions = partitions(&consumer, membership).map_err(failed)?;
-    let ends = ends(&consumer, &partitions).map_err(failed)?;
-    let committed = consumer
-        .committed_offsets(partitions, kafka::CONNECT_TIMEOUT)
-        .map_err(failed)?;
-    let is_known = |offset: &Offset| matches!(offset, Offset::Offset(_));
-    if committed.to_topic_map().values().any(is_known) || ends.count() == 0 {
+/// What a gateway asks the brokers of a group that may be new, and tells them.
+trait Offsets {
+    type Ends;
+
+    /// Of the partitions that are there; `None` where none is.
+    fn ends(&self) -> Result<Option<Self::Ends>, KafkaError>;
+
+    /// Whether somebody has committed one of these.
+    fn has_begun(&self, ends: &Self::Ends) -> Result<bool, KafkaError>;
+
+    /// Where the group has no member yet: nobody has read anything of it.
+    fn commit(&self, ends: &Self::Ends) -> Result<(), KafkaError>;
+}
+
+/// The ends are read before it is asked whether somebody has begun: who finds that nobody has, then commits no end that lies behind what
+/// another gateway, which begins in the same moment, leaves to the group already.
+fn begin_at_the_end<O: Offsets>(offsets: &O) -> Result<(), KafkaError> {
+    let Some(ends) = offsets.ends()? else {
+        return Ok(());
+    };
+    if offsets.has_begun(&ends)? {
         return Ok(());
     }
 
-    match consumer.commit(&ends, CommitMode::Sync) {
-        Ok(()) => Ok(()),
+    match offsets.commit(&ends) {
         // Another gateway was first, and is a member by now.
         Err(error) if is_of_members(&error) => Ok(()),
-        Err(error) => Err(failed(error)),
+        committed => committed,
+    }
+}
+
+struct Asking<'a> {
+    consumer: BaseConsumer<Listener>,
+    membership: &'a Membership,
+}
+
+impl Offsets for Asking<'_> {
+    type Ends = TopicPartitionList;
+
+    fn ends(&self) -> Result<Option<TopicPartitionList>, KafkaError> {
+        let partitions = partitions(&self.consumer, self.membership)?;
+        let ends = ends(&self.consumer, &partitions)?;
+        Ok(Some(ends).filter(|ends| ends.count() > 0))
+    }
+
+    fn has_begun(&self, ends: &TopicPartitionList) -> Result<bool, KafkaError> {
+        let committed = self
+            .consumer
+            .committed_offsets(ends.clone(), kafka::CONNECT_TIMEOUT)?;
+        let is_known = |offset: &Offset| matches!(offset, Offset::Offset(_));
+        Ok(committed.to_topic_map().values().any(is_known))
+    }
+
+    fn commit(&self, ends: &TopicPartitionList) -> Result<(), KafkaError> {
+        self.consumer.commit(ends, CommitMode::Sync)
     }
 }
 
@@ -159,3 +203,6 @@ impl Shared {
         client
     }
 }
+
+#[cfg(test)]
+mod tests;

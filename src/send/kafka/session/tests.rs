@@ -52,3 +52,26 @@ async fn where_the_brokers_refused_us_one_record_leaves_and_the_others_follow_on
     }
     assert!(session.held.is_empty());
 }
+
+#[tokio::test]
+async fn an_orderly_end_waits_for_what_is_under_way() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("mocked", 1, 1).unwrap();
+    let shared = Arc::new(shared(cluster.bootstrap_servers(), LIMITS));
+    let topics = HashMap::from([("mocked".to_owned(), Topic::There { max_bytes: None })]);
+    let mut session = Session::start(shared, Lane::Urgent, topics).unwrap();
+
+    let taken = |number| {
+        Ok(Answer::Acknowledged {
+            sequence: Sequence(number),
+            heard: true,
+        })
+    };
+    session.submit(Sequence(1), message());
+    assert_eq!(session.next().await, taken(1));
+
+    session.submit(Sequence(2), message());
+    session.finish().await;
+    assert!(session.in_flight.is_empty());
+    assert_eq!(session.next().await, taken(2));
+}

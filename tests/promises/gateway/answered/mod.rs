@@ -10,6 +10,7 @@ mod drained;
 mod elsewhere;
 mod killed;
 mod refused;
+mod rescued;
 mod settings;
 
 const FROM_KAFKA: (&str, &str) = ("QUEUE__ANSWER_FROM", "kafka");

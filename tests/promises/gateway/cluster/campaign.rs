@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use boxbridge_proof::simulate::{self, Outcome};
 use tokio_util::sync::CancellationToken;
 
-use super::fleet::{Fleet, Reasons, since};
+use super::fleet::{Fleet, Reasons, Shape, since};
 use super::verdict::Verdict;
 use super::witness::Witness;
 
@@ -32,6 +32,8 @@ pub struct Step {
 /// What becomes of them in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gateways {
+    /// They begin their groups, and tell what comes meanwhile out of their disks as well.
+    Begin,
     /// So boxes stay on theirs.
     Stay,
     /// In order: boxes change gateways.
@@ -40,14 +42,21 @@ pub enum Gateways {
     Die,
 }
 
+impl Gateways {
+    /// Whether something of them is to be told twice.
+    pub fn repeat(self) -> bool {
+        matches!(self, Gateways::Begin | Gateways::Die)
+    }
+}
+
 impl Campaign {
-    pub async fn start(traffic: simulate::Options, answer_deadline: Duration) -> Campaign {
-        let started = Instant::now();
-        let fleet = tokio::task::spawn_blocking(move || Fleet::start(answer_deadline));
+    pub async fn start(shape: Shape, traffic: simulate::Options) -> Campaign {
+        let (started, gateways) = (Instant::now(), shape.gateways);
+        let fleet = tokio::task::spawn_blocking(move || Fleet::start(&shape));
         let fleet = fleet.await.unwrap();
         let witness = Witness::start(fleet.config()).await;
         println!(
-            "three gateways, three Kafka nodes, haproxy, mosquitto and a bucket are there after {:?}",
+            "gateways ({gateways}), three Kafka nodes, haproxy, mosquitto and a bucket are there after {:?}",
             started.elapsed()
         );
         Campaign {
@@ -188,7 +197,8 @@ impl Step {
     /// Of all gateways, for each event that was answered 200; where they are the same processes all the while.
     pub fn cpu_milliseconds(&self) -> String {
         let events = self.outcome.acknowledged.max(1) as f64;
-        match self.gateways == Gateways::Stay && self.cpu_seconds > 0.0 {
+        let is_counted = matches!(self.gateways, Gateways::Begin | Gateways::Stay);
+        match is_counted && self.cpu_seconds > 0.0 {
             true => format!("{:.1}", self.cpu_seconds * 1000.0 / events),
             false => "–".to_owned(),
         }

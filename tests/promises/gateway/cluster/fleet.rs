@@ -14,6 +14,7 @@ use crate::parts::haproxy::Haproxy;
 use crate::parts::kafka::cluster::Cluster;
 use crate::parts::mosquitto::Mosquitto;
 use crate::parts::s3;
+use crate::parts::site::wait_until;
 
 pub struct Fleet {
     pub gateways: Vec<Gateway>,
@@ -32,16 +33,25 @@ pub struct Fleet {
 /// Events that were answered from a disk, by why.
 pub type Reasons = BTreeMap<String, u64>;
 
-const GATEWAYS: usize = 3;
-
 /// The first of the boxes; each has an address of its own, by which haproxy keeps it on its gateway.
 const FIRST_BOX: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
 
+/// The settings that make several gateways a cluster.
+const OF_CLUSTER: [&str; 2] = ["QUEUE__ANSWER_FROM", "SEND__MQTT__FROM"];
+
 const FROM_DISK: &str = "boxbridge_ingest_answered_from_disk_total";
 
-impl Fleet {
+/// What is started.
+pub struct Shape {
+    pub gateways: usize,
+    /// False: as edge, each from its own disk.
+    pub over_kafka: bool,
     /// They answer by this deadline, from the disk if need be.
-    pub fn start(answer_deadline: Duration) -> Fleet {
+    pub answer_deadline: Duration,
+}
+
+impl Fleet {
+    pub fn start(shape: &Shape) -> Fleet {
         let (kafka, mosquitto, store) = std::thread::scope(|scope| {
             let kafka = scope.spawn(Cluster::start);
             let mosquitto = Mosquitto::start();
@@ -49,10 +59,13 @@ impl Fleet {
             (kafka.join().unwrap(), mosquitto, store)
         });
         let mut settings = settings(&kafka, &mosquitto, &store);
-        let deadline = format!("{}ms", answer_deadline.as_millis());
+        let deadline = format!("{}ms", shape.answer_deadline.as_millis());
         settings.push(("INGEST__ANSWER_DEADLINE".to_owned(), deadline));
+        settings.retain(|(key, _)| shape.over_kafka || !OF_CLUSTER.contains(&key.as_str()));
 
-        let gateways: Vec<_> = (1..=GATEWAYS).map(|it| gateway(&settings, it)).collect();
+        let gateways: Vec<_> = (1..=shape.gateways)
+            .map(|it| gateway(&settings, it))
+            .collect();
         let addresses: Vec<_> = gateways.iter().map(|it| (it.ingest, it.admin)).collect();
 
         Fleet {
@@ -64,7 +77,7 @@ impl Fleet {
             settings,
             deleted: Reasons::new(),
             ended: Reasons::new(),
-            delivered: vec![Reasons::new(); GATEWAYS],
+            delivered: vec![Reasons::new(); shape.gateways],
         }
     }
 
@@ -110,12 +123,21 @@ impl Fleet {
 
     /// SIGTERM, the end that follows, and a new start: one after the other.
     pub fn roll(&mut self) {
-        self.delivered = vec![Reasons::new(); GATEWAYS];
+        self.delivered.fill(Reasons::new());
         for gateway in &mut self.gateways {
             add(&mut self.ended, from_disk(gateway));
             assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
             gateway.restart();
         }
+    }
+
+    /// Each of them is connected to mosquitto, out of Kafka.
+    pub fn wait_for_mosquitto(&self) {
+        let of_us = [("destination", "mqtt@kafka")];
+        let is_connected = |gateway: &Gateway| gateway.sum("boxbridge_send_up", &of_us) == 1.0;
+        wait_until("all gateways are connected to mosquitto", || {
+            self.gateways.iter().all(is_connected)
+        });
     }
 
     /// Everything, while nothing more comes.

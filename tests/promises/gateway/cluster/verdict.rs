@@ -1,6 +1,7 @@
 //! The verdict over a campaign: what was answered from Kafka and is missing, what went with deleted disks, what came twice or out of order.
 
 use std::fmt;
+use std::time::Duration;
 
 use boxbridge_proof::reconcile::{BusReport, Report};
 
@@ -19,6 +20,8 @@ struct Row {
     all: Report,
     /// Of those events alone that were answered sooner than a gateway waits for Kafka and the store.
     prompt: Report,
+    /// Milliseconds from the box: the median, the worst hundredth, and the worst.
+    on_mqtt_after: [u128; 3],
 }
 
 /// Repeats outside of kills, of a hundred.
@@ -29,27 +32,13 @@ impl Verdict {
         let mut rows = Vec::new();
         for step in steps {
             rows.push(Row {
+                on_mqtt_after: quantiles(&records.delays(step.name, "mqtt")),
                 all: records.judge(step.name).await,
                 prompt: records.judge_prompt(step.name).await,
                 step,
             });
         }
         Verdict { records, rows }
-    }
-
-    /// How soon the events of this run were on MQTT.
-    pub fn overtaking(&self, run: &str) -> String {
-        let delays = self.records.delays(run, "mqtt");
-        let at = |quantile: f64| {
-            let rank = (delays.len() as f64 * quantile) as usize;
-            delays.get(rank.min(delays.len().saturating_sub(1)))
-        };
-        format!(
-            "{run}: {} on MQTT, p50 {:?}, p99 {:?} from the box",
-            delays.len(),
-            at(0.5),
-            at(0.99)
-        )
     }
 
     /// Panics with the table where something is missing that no deleted disk took along, or is not what was sent.
@@ -109,7 +98,7 @@ impl Row {
         let mut broken = Vec::new();
         for (bus, all) in &self.all.buses {
             let repeats = percent(all.duplicated.count, all.received);
-            if gateways != Gateways::Die && repeats > REPEATS_MAX {
+            if !gateways.repeat() && repeats > REPEATS_MAX {
                 broken.push(format!("{bus} told {repeats:.1} % twice"));
             }
             if gateways == Gateways::Stay && all.reordered.count > 0 {
@@ -140,6 +129,15 @@ fn most_lost(report: &Report) -> u64 {
     buses.chain(store).max().unwrap_or_default()
 }
 
+/// Of sorted ones.
+fn quantiles(delays: &[Duration]) -> [u128; 3] {
+    let last = delays.len().saturating_sub(1);
+    [0.5, 0.99, 1.0].map(|share| {
+        let rank = (delays.len() as f64 * share) as usize;
+        delays.get(rank.min(last)).map_or(0, Duration::as_millis)
+    })
+}
+
 fn percent(part: u64, whole: u64) -> f64 {
     part as f64 * 100.0 / whole.max(1) as f64
 }
@@ -148,9 +146,9 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\n| step | events | 200 | over 500 ms | p50 ms | p99 ms | CPU ms | answered promptly | from disks | of deleted ones | lost: Kafka, MQTT, store | of the prompt ones | twice: Kafka, MQTT | reordered: Kafka, MQTT |"
+            "\n| step | events | 200 | over 500 ms | p50 ms | p99 ms | CPU ms | answered promptly | from disks | of deleted ones | lost: Kafka, MQTT, store | of the prompt ones | twice: Kafka, MQTT | reordered: Kafka, MQTT | on MQTT after ms: p50, p99, most |"
         )?;
-        writeln!(f, "|{}", " --- |".repeat(14))?;
+        writeln!(f, "|{}", " --- |".repeat(15))?;
         self.rows.iter().try_for_each(|row| writeln!(f, "{row}"))
     }
 }
@@ -175,7 +173,7 @@ impl fmt::Display for Row {
         };
         write!(
             f,
-            " {} | {:?} | {:?} | {} | {} | {} | {} |",
+            " {} | {:?} | {:?} | {} | {} | {} | {} | {} |",
             self.prompt.acknowledged,
             self.step.from_disks,
             self.step.from_deleted_disks,
@@ -183,6 +181,7 @@ impl fmt::Display for Row {
             lost(&self.prompt),
             of(|bus| bus.duplicated.count),
             of(|bus| bus.reordered.count),
+            self.on_mqtt_after.map(|it| it.to_string()).join(", "),
         )
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{both, encrypted, refusals};
+use super::{both, encrypted};
 use crate::parts::certificates::{Certificates, Wanted};
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::site::wait_until;
@@ -138,48 +138,4 @@ fn check_and_a_start_refuse_a_certificate_that_does_not_go_with_its_key() {
         code == Some(1) && said.contains("does not go with its key"),
         "{said}"
     );
-}
-
-#[test]
-fn a_connection_is_refused_once_its_authority_is_gone() {
-    let (ours, others) = (Certificates::make(), Certificates::make());
-    let folder = tempfile::tempdir().unwrap();
-    let trusted = folder.path().join("authority.pem");
-    put(&ours.authority(), &trusted);
-    let settings = [
-        ("INGEST__LISTEN", ""),
-        ("INGEST__TLS_CLIENT_CA_FILE", trusted.to_str().unwrap()),
-    ];
-    let (gateway, tls) = encrypted(both(&ours.server()), &settings);
-    let of_ours = TlsClient::showing(&ours.authority(), ours.client());
-    let of_others = TlsClient::showing(&ours.authority(), others.client());
-    let body = |number: u8| event(&number.to_string(), json!(1), "gate");
-    let (mut kept, mut stays) = (of_ours.connect(tls).unwrap(), of_ours.connect(tls).unwrap());
-    for stream in [&mut kept, &mut stays] {
-        let answer = post_on(stream, "/RealTimeEvent", &body(1)).unwrap();
-        assert_eq!(answer.status, 200, "{answer:?}");
-    }
-
-    // Both hold.
-    let [one, other] = [&ours, &others].map(|of| std::fs::read(of.authority()).unwrap());
-    let beside = trusted.with_extension("new");
-    std::fs::write(&beside, [one, other].concat()).unwrap();
-    std::fs::rename(beside, &trusted).unwrap();
-    wait_until("the other's boxes are let in", || is_taken(&of_others, tls));
-    let answer = post_on(&mut kept, "/RealTimeEvent", &body(2)).unwrap();
-    assert_eq!(answer.status, 200, "{answer:?}");
-
-    put(&others.authority(), &trusted);
-    wait_until("ours are not let in", || !is_taken(&of_ours, tls));
-    for mut stream in [kept, stays] {
-        let answer = post_on(&mut stream, "/RealTimeEvent", &body(3)).unwrap();
-        assert_eq!(answer.status, 401, "{answer:?}");
-        assert_eq!(answer.body["code"], "certificate_missing");
-        assert!(
-            post_on(&mut stream, "/RealTimeEvent", &body(3)).is_err(),
-            "it is closed"
-        );
-    }
-    assert!(is_taken(&of_others, tls));
-    assert!(refusals(&gateway, "certificate_missing") >= 2.0);
 }

@@ -11,7 +11,7 @@ use crate::ingest::tokens::Tokens;
 use crate::parts::certificates::{Certificates, Wanted};
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::site::wait_until;
-use crate::parts::tls::{TlsClient, rest};
+use crate::parts::tls::{Stream, TlsClient, post_on, rest};
 
 /// Only who shows a certificate of the same authority may send.
 fn guarded(certificates: &Certificates) -> (Gateway, std::net::SocketAddr) {
@@ -157,6 +157,50 @@ fn a_certificate_for_one_device_brings_no_others_events() {
         (answer.status, &answer.body["code"]),
         (403, &json!("device_forbidden"))
     );
+}
+
+#[test]
+fn a_certificate_whose_authority_is_trusted_no_more_sends_nothing_over_an_open_connection() {
+    let (first, second) = (Certificates::make(), Certificates::make());
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = folder.path().join("boxes.pem");
+    let trust = |authorities: &[&Certificates]| {
+        let texts = authorities
+            .iter()
+            .map(|it| std::fs::read_to_string(it.authority()).unwrap());
+        let beside = folder.path().join("new");
+        std::fs::write(&beside, texts.collect::<String>()).unwrap();
+        std::fs::rename(beside, &trusted).unwrap();
+    };
+    trust(&[&first]);
+    let settings = [
+        ("INGEST__LISTEN", ""),
+        ("INGEST__TLS_CLIENT_CA_FILE", trusted.to_str().unwrap()),
+    ];
+    let (gateway, tls) = encrypted(both(&first.server()), &settings);
+    let open = |of: &Certificates| {
+        let identity = of_a_box(of, "/CN=192.168.1.243");
+        TlsClient::showing(&first.authority(), identity).connect(tls)
+    };
+    let mut number = 0;
+    let mut status = |stream: &mut Stream| {
+        number += 1;
+        let body = event(&number.to_string(), json!(1), "192.168.1.243");
+        post_on(stream, "/RealTimeEvent", &body).map(|answer| answer.status)
+    };
+    let mut kept = open(&first).unwrap();
+    assert_eq!(status(&mut kept).unwrap(), 200);
+
+    // While both are trusted, nobody is shut out.
+    trust(&[&first, &second]);
+    wait_until("the second is trusted", || {
+        open(&second).is_ok_and(|mut stream| status(&mut stream).is_ok_and(|it| it == 200))
+    });
+    assert_eq!(status(&mut kept).unwrap(), 200);
+
+    trust(&[&second]);
+    wait_until("the first is not", || status(&mut kept).unwrap() == 401);
+    assert_eq!(refusals(&gateway, "certificate_missing"), 1.0);
 }
 
 #[test]

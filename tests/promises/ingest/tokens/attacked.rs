@@ -12,6 +12,7 @@ use tokio::net::TcpSocket;
 use super::{Tokens, judged, newest, post, sample};
 use crate::parts::PATIENCE;
 use crate::parts::gateway::{Gateway, event};
+use crate::parts::site::wait_until;
 
 fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
@@ -228,4 +229,41 @@ async fn ten_thousand_wrong_tokens_of_one_source_cost_another_box_nothing() {
     assert_eq!(accepted, f64::from(sent));
     let lines = gateway.log().matches("\"refused\"").count();
     assert!(lines <= 3, "{lines} lines of {GUESSES} refusals");
+}
+
+/// With an address for each connection: no share of its own is ever used up.
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_with_many_addresses_keeps_no_box_out_that_has_sent_before() {
+    let tokens = Tokens::new();
+    let token = tokens.make(&["gate-3"]);
+    // A head that does not end holds its place whoever waits for one.
+    let gateway = tokens.gateway(&[
+        ("INGEST__CONNECTIONS_MAX", "64"),
+        ("INGEST__HEADER_TIMEOUT", "1h"),
+    ]);
+    let own = Ipv4Addr::LOCALHOST;
+    assert_eq!(ask(own, &gateway, &request(&token, 1)).await, Some(200));
+
+    let mut strangers = Vec::new();
+    for last in 1..=120 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket
+            .bind((Ipv4Addr::new(127, 0, 2, last), 0).into())
+            .unwrap();
+        let mut stream = socket.connect(gateway.ingest).await.unwrap();
+        let _ = stream
+            .write_all(b"POST /RealTimeEvent HTTP/1.1\r\nHost: ")
+            .await;
+        strangers.push(stream);
+    }
+    wait_until("they have all places that strangers can have", || {
+        gateway.sum("boxbridge_ingest_connections", &[]) >= 60.0
+    });
+    for number in 2..12 {
+        assert_eq!(
+            ask(own, &gateway, &request(&token, number)).await,
+            Some(200)
+        );
+    }
+    assert_eq!(gateway.sum("boxbridge_ingest_connections", &[]), 60.0);
 }

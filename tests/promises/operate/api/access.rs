@@ -1,8 +1,12 @@
 //! Who is let in: this machine where there are no tokens, and else who shows one.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use serde_json::json;
 
 use super::{TOKEN, ask, audited, gateway, local, with_token};
+use crate::parts::child::PATIENCE;
 
 #[test]
 fn the_api_answers_only_its_own_machine_and_says_so_to_others() {
@@ -159,6 +163,40 @@ fn a_page_of_the_web_changes_nothing() {
         "nothing was about to be done"
     );
     assert_eq!(delete(&format!("http://{}", gateway.admin)).status, 404);
+}
+
+#[test]
+fn a_page_of_the_web_reads_nothing_and_takes_no_place_of_a_guards_console() {
+    let gateway = gateway(&[]);
+    let live = |head: &str| {
+        let mut stream = TcpStream::connect(gateway.admin).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (host, path) = (gateway.admin, "/api/events/live");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}{head}\r\n\r\n").unwrap();
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).unwrap();
+        (String::from_utf8_lossy(&first).into_owned(), stream)
+    };
+
+    // More than may look on. Each would hold its place for as long as the page is open.
+    let pages = [
+        "\r\nOrigin: http://evil.example\r\nSec-Fetch-Site: cross-site",
+        "\r\nSec-Fetch-Site: cross-site",
+        "\r\nSec-Fetch-Site: same-site",
+        "\r\nOrigin: null",
+    ];
+    let pages: Vec<_> = (0..12)
+        .map(|page| live(pages[page % pages.len()]))
+        .collect();
+    assert!(pages.iter().all(|(first, _)| first == "HTTP/1.1 403"));
+
+    for ours in [
+        "",
+        "\r\nSec-Fetch-Site: same-origin",
+        "\r\nSec-Fetch-Site: none",
+    ] {
+        assert_eq!(live(ours).0, "HTTP/1.1 200", "{ours}");
+    }
 }
 
 #[test]

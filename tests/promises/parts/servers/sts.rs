@@ -12,7 +12,7 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use boxbridge_config::ListenerTls;
-use boxbridge_connect::tls::server_tls;
+use boxbridge_connect::tls::{Encryption, server_tls};
 use boxbridge_event::Timestamp;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
@@ -47,7 +47,9 @@ impl Sts {
         };
 
         let router = Router::new().fallback(assume).with_state(sts.clone());
-        let acceptor = TlsAcceptor::from(server_tls(&shown).unwrap().config);
+        let encryption = Encryption::default();
+        encryption.replace(Some(server_tls(&shown).unwrap()));
+        let acceptor = TlsAcceptor::from(encryption.now().unwrap());
         let encrypted = Encrypted { listener, acceptor };
         tokio::spawn(async move { axum::serve(encrypted, router).await });
         sts

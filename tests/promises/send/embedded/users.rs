@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::raw::{Hello, Raw};
 use crate::parts::child::free_port;
 use crate::parts::gateway::{Gateway, event, said};
 use crate::parts::site::wait_until;
@@ -145,4 +147,52 @@ fn a_user_that_is_taken_out_or_has_another_password_is_disconnected_and_a_new_on
     gateway.take("/RealTimeEvent", &event("1", json!(1), "gate"));
     gateway.wait_delivered();
     assert!(!gateway.log().contains("canary"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_user_takes_anothers_session_or_closes_its_connection() {
+    let users = Users::new();
+    users.write(&[], "eve", "second canary");
+    let gateway = users.gateway();
+    let address = (std::net::Ipv4Addr::LOCALHOST, users.port).into();
+    let of_wall = Hello {
+        login: Some(("wall", PASSWORD)),
+        ..Hello::keeping("screen")
+    };
+    let (mut wall, _) = Raw::connect(address, 5, of_wall).await;
+    assert_eq!(wall.subscribe("boxbridge/+/events/#").await, 1);
+
+    for hello in [Hello::keeping("screen"), Hello::named("screen")] {
+        let of_eve = Hello {
+            login: Some(("eve", "second canary")),
+            ..hello
+        };
+        let (_eve, welcome) = Raw::connect(address, 5, of_eve).await;
+        assert_eq!(welcome[..2], [0, 0], "let in, with a session of its own");
+    }
+    gateway.take("/RealTimeEvent", &event("1", json!(3), "gate"));
+    wall.until(0x32).await;
+
+    // Its own user's next connection takes it over, as ever.
+    let (_next, welcome) = Raw::connect(address, 5, of_wall).await;
+    assert_eq!(welcome[0], 1, "the session is there");
+    assert_eq!(wall.until(0xe0).await[0], 0x8e, "it was taken over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_passwords_waits_for_each_answer() {
+    let users = Users::new();
+    let _gateway = users.gateway();
+    let address = (std::net::Ipv4Addr::LOCALHOST, users.port).into();
+    let guess = Hello {
+        login: Some(("wall", "a guess")),
+        ..Hello::named("guesser")
+    };
+
+    let asked = Instant::now();
+    for _ in 0..2 {
+        let (_refused, answer) = Raw::connect(address, 5, guess).await;
+        assert_eq!(answer[1], 0x86);
+    }
+    assert!(asked.elapsed() > Duration::from_millis(900));
 }

@@ -1,18 +1,21 @@
 //! What is set aside on Kafka lies there whole, with the reason, before it counts.
 
-use boxbridge::send::kafka::{ASIDE_TOPIC, LeftAside};
+use boxbridge::send::kafka::{ASIDE_TOPIC, LeftAside, NotPut, Refused};
 use boxbridge_event::{Lane, Message};
 
 use super::drive::*;
 
 fn left(message: Message) -> LeftAside {
-    LeftAside {
-        destination: "mqtt".into(),
+    let refused = Refused {
+        destination: "mqtt",
         lane: Lane::Urgent,
         reason: "too_large",
-        detail: "the broker takes 10 bytes".to_owned(),
+        detail: "the broker takes 10 bytes",
         attempts: 2,
-        topic: Some("boxbridge/lobby/events/vip/gate".to_owned()),
+        topic: Some("boxbridge/lobby/events/vip/gate"),
+    };
+    LeftAside {
+        about: refused.about(),
         message,
     }
 }
@@ -76,5 +79,21 @@ async fn what_no_broker_took_is_not_said_to_be_set_aside() {
         .put(&left(message("of events", "k", 1, 100)))
         .await
         .unwrap_err();
-    assert!(error.contains(&nobody), "{error}");
+    assert!(matches!(error, NotPut::NotNow(_)), "{error:?}");
+    assert!(error.to_string().contains(&nobody), "{error}");
+}
+
+/// It costs none of the others their way.
+#[tokio::test]
+async fn a_message_that_is_too_large_is_told_from_a_topic_that_takes_nothing() {
+    let broker = shared().await;
+    let settings = settings(broker.address());
+    let too_large = settings.max_message_bytes + (128 << 10);
+    let aside = kafka(settings, &[]).aside_topic();
+    let put = async |bytes| aside.put(&left(message("of events", "k", 1, bytes))).await;
+
+    put(100).await.unwrap();
+    let error = put(too_large).await.unwrap_err();
+    assert!(matches!(error, NotPut::Message(_)), "{error:?}");
+    put(100).await.unwrap();
 }

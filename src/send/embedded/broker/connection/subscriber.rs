@@ -1,7 +1,8 @@
 //! A subscriber's connection: requests in, messages out.
 //!
 //! Promises: a publication of a client goes nowhere: MQTT 5 is told 0x87; MQTT 3.1.1 has no words for it, so it is acknowledged and only the log
-//! says it. The client's own limits in CONNECT are kept to: receive maximum, packet size, keep alive. Deliberately sends no QoS 2.
+//! says it. The client's own limits in CONNECT are kept to: receive maximum, packet size, keep alive. A user's clients are its own: no other user
+//! takes over their sessions, or closes their connections. Deliberately sends no QoS 2.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -26,6 +27,7 @@ use boxbridge_event::ShareKey;
 /// A connected client. Dropping it tells the sessions that the connection is over.
 struct Client<'a> {
     shared: &'a Shared,
+    /// Of its session: its client id, behind its user's name where it has one.
     id: String,
     from: IpAddr,
     connection: u64,
@@ -65,9 +67,14 @@ where
     fn enter(&self, connect: &Connect) -> (Client<'a>, Welcome) {
         let is_nameless = connect.client_id.is_empty();
         let assigned = is_nameless.then(|| uuid::Uuid::new_v4().simple().to_string());
+        let id = assigned.clone().unwrap_or(connect.client_id.clone());
         let client = Client {
             shared: self.shared,
-            id: assigned.clone().unwrap_or(connect.client_id.clone()),
+            id: match self.slot.user() {
+                // A name has no colon in it, so no two are the same.
+                Some(user) => format!("{user}:{id}"),
+                None => id,
+            },
             from: self.from,
             connection: self.slot.number,
             packet_max: usize::try_from(connect.packet_max).unwrap_or(usize::MAX),

@@ -6,8 +6,12 @@ use super::*;
 use boxbridge_event::{EventId, Feed, Lane, Picture, Revision};
 
 fn record(holdings: &Holdings, person_type: PersonType) -> Record {
+    numbered(holdings.next_number(), person_type)
+}
+
+pub(in super::super) fn numbered(sequence: Sequence, person_type: PersonType) -> Record {
     Record {
-        sequence: holdings.next_number(),
+        sequence,
         received_at: Timestamp(1),
         id: EventId([0; 16]),
         revision: Revision(1),
@@ -65,7 +69,7 @@ fn an_offset_is_committed_up_to_the_lowest_record_without_an_outcome() {
     let last = holdings.new_offsets();
     assert_eq!(last, [(place(0), 17)], "what is passed over counts");
 
-    holdings.not_committed(&last);
+    holdings.doubt_committed();
     assert_eq!(holdings.new_offsets(), last);
 }
 
@@ -100,12 +104,57 @@ fn nothing_of_a_partition_that_leaves_goes_out_and_it_is_quiet_once_all_came_bac
 
     // It comes back, under other numbers.
     holdings.begin(place(0), Some(1));
-    assert_eq!(holdings.is_news(&place(0), 0), None);
-    assert_eq!(holdings.is_news(&place(0), 4), Some((1, 4)));
+    let coming = holdings.coming(&place(0), 4);
+    assert_eq!(coming, Some(Coming::Next { expected: 1 }));
+    assert_eq!(holdings.coming(&place(1), 4), None, "never ours");
     assert_eq!(holdings.next_number(), Sequence(4));
 }
 
-fn keep(holdings: &mut Holdings, partition: i32, offset: i64) {
+/// Its topic was deleted and made again, or a node that lagged behind leads it.
+#[test]
+fn a_log_that_begins_anew_is_read_whole_and_what_is_held_of_the_one_before_goes_out() {
+    let mut holdings = holding(&[(10, VIP), (11, VIP)]);
+    assert_eq!(holdings.new_offsets(), [(place(0), 10)]);
+    assert_eq!(
+        holdings.coming(&place(0), 11),
+        Some(Coming::Again),
+        "it was popped in the moment of a pause"
+    );
+
+    assert_eq!(holdings.coming(&place(0), 0), Some(Coming::Anew));
+    holdings.begin_anew(&place(0));
+    for offset in [0, 10, 11] {
+        let expected = Some(Coming::Next { expected: offset });
+        let coming = holdings.coming(&place(0), offset);
+        assert!(offset > 0 || coming == expected, "{coming:?}");
+        keep(&mut holdings, 0, offset);
+    }
+    assert_eq!(
+        holdings.new_offsets(),
+        [(place(0), 0)],
+        "that of the new log"
+    );
+    assert_eq!(numbers(&mut holdings, &[]), [1, 2, 3, 4, 5]);
+
+    holdings.settle(Sequence(3));
+    assert_eq!(holdings.new_offsets(), [(place(0), 10)]);
+    for number in [4, 5] {
+        assert!(holdings.settle(Sequence(number)));
+    }
+    assert_eq!(holdings.new_offsets(), [(place(0), 12)]);
+    assert!(holdings.settle(Sequence(1)) && holdings.settle(Sequence(2)));
+    assert_eq!(holdings.count(), 0);
+    assert_eq!(holdings.new_offsets(), []);
+}
+
+#[test]
+fn a_log_that_ends_before_the_committed_offset_is_read_whole() {
+    let mut holdings = holding(&[]);
+    holdings.begin(place(0), Some(1_000));
+    assert_eq!(holdings.coming(&place(0), 0), Some(Coming::Anew));
+}
+
+pub(in super::super) fn keep(holdings: &mut Holdings, partition: i32, offset: i64) {
     let record = record(holdings, VIP);
     holdings.keep(&place(partition), offset, record);
 }

@@ -69,6 +69,12 @@ pub fn partitions(consumer: &BaseConsumer, topic: &str) -> Option<usize> {
     Some(topic.partitions().len()).filter(|count| *count > 0)
 }
 
+pub fn members(address: &str, group: &str) -> usize {
+    let groups = consumer(address).fetch_group_list(Some(group), PATIENCE);
+    let groups = groups.unwrap();
+    groups.groups().first().map_or(0, |it| it.members().len())
+}
+
 pub fn read_until(
     address: &str,
     topic: &str,

@@ -15,7 +15,7 @@ use rdkafka::admin::{
 };
 use rdkafka::client::DefaultClientContext;
 
-use self::consumer::{client, consumer, nodes, partitions, read_until};
+use self::consumer::{client, consumer, members, nodes, partitions, read_until};
 use self::node::{Node, format, java, settings};
 use crate::parts::child::{Child, PATIENCE, listens};
 use crate::parts::thin_line;
@@ -206,6 +206,11 @@ impl Broker {
     /// The partitions of a topic; `None` where there is no such topic.
     pub fn partitions(&self, topic: &str) -> Option<usize> {
         partitions(&consumer(&self.address()), topic)
+    }
+
+    /// How many members a consumer group has.
+    pub fn members(&self, group: &str) -> usize {
+        members(&self.address(), group)
     }
 
     /// Reads a topic from its beginning until there are `count` messages; panics if they do not come.

@@ -1,0 +1,72 @@
+//! A gateway of a group that is stopped: its queue is delivered, its partitions go to another at once, and nothing is lost.
+
+use super::doors::{Doors, EMPLOYEE, PARTITIONS, all_of, post};
+use crate::parts::gateway::Gateway;
+use crate::parts::kafka::Broker;
+use crate::parts::site::wait_until;
+
+/// One that waits for Kafka as long as it has to.
+fn start(doors: &Doors, kafka: &Broker, name: &str) -> Gateway {
+    doors.start(&[
+        ("GATEWAY", name),
+        ("SEND__KAFKA__BROKERS", &kafka.address()),
+        ("QUEUE__DRAIN_LIMIT", "10m"),
+        ("SEND__STALL_TIMEOUT", "10m"),
+    ])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_with_a_backlog_for_kafka_and_records_held_out_of_it_empties_its_log_and_leaves_its_group_at_once()
+ {
+    let mut doors = tokio::task::block_in_place(|| Doors::new("drained"));
+    let mut kafka = tokio::task::block_in_place(Broker::start);
+    let (mut first, second) = tokio::task::block_in_place(|| {
+        let first = start(&doors, &kafka, "first");
+        doors.wait_for_partitions(&[&first], 6 * PARTITIONS);
+        (first, start(&doors, &kafka, "second"))
+    });
+    let mut subscriber = doors.subscriber().await;
+
+    tokio::task::block_in_place(|| {
+        doors.wait_for_partitions(&[&first, &second], 6 * PARTITIONS);
+        // Whatever they read out of Kafka cannot go out.
+        doors.mosquitto.freeze();
+        post(&first, EMPLOYEE, 0..200, 40);
+        wait_until("Kafka has them all", || {
+            first.ledger("kafka").delivered == 200
+        });
+        let of_it = [("destination", "drained@kafka")];
+        wait_until("it has read some of them", || {
+            first.sum("boxbridge_queue_oldest_seconds", &of_it) > 0.0
+        });
+        // And whatever they write does not get there.
+        kafka.pause();
+        post(&first, EMPLOYEE, 200..300, 40);
+        assert_eq!(first.ledger("kafka").waiting, 100);
+
+        first.signal("TERM");
+        wait_until("no box is let in", || {
+            first.raw(b"GET /RealTimeEvent HTTP/1.0\r\n\r\n").is_none()
+        });
+        kafka.resume();
+        assert_eq!(first.wait(), Some(0), "{}", first.log());
+        // One that had not left would be missed after 6 s.
+        for lane in ["urgent", "normal"] {
+            let members = kafka.members(&format!("boxbridge-drained-{lane}"));
+            assert_eq!(members, 1, "{lane}: {}", first.log());
+        }
+    });
+    let log = first.log();
+    for said in [
+        "everything that waited is delivered",
+        "what was read out of Kafka and has no answer yet is left to the other gateways",
+    ] {
+        assert!(log.contains(said), "{said}: {log}");
+    }
+
+    tokio::task::block_in_place(|| {
+        doors.wait_for_partitions(&[&second], 6 * PARTITIONS);
+        doors.mosquitto.thaw();
+    });
+    all_of(&mut subscriber, 0..300).await;
+}
