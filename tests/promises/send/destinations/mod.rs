@@ -31,7 +31,7 @@ const SMALL: &str = "hq.small";
 impl Twice {
     async fn start(name: &str) -> Twice {
         let (mosquitto, guards) = (Mosquitto::start(), Mosquitto::start());
-        let hq = tokio::task::block_in_place(|| Broker::start());
+        let hq = tokio::task::block_in_place(Broker::start);
         hq.make_topic(SMALL, 1, &[("max.message.bytes", "100")])
             .await;
 
