@@ -5,8 +5,6 @@
 use std::cell::OnceCell;
 use std::net::SocketAddr;
 
-#[path = "../../tests/promises/parts/authority.rs"]
-pub mod authority;
 #[path = "../../tests/promises/parts/certificates.rs"]
 pub mod certificates;
 #[path = "../../tests/promises/parts/child.rs"]
@@ -42,8 +40,7 @@ impl Parts {
     }
 
     pub fn kafka(&self) -> String {
-        let start = || kafka::Broker::start(kafka::Security::None);
-        self.kafka.get_or_init(start).address()
+        self.kafka.get_or_init(kafka::Broker::start).address()
     }
 
     /// The endpoint of versitygw.

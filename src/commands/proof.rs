@@ -20,10 +20,12 @@ pub async fn simulate(mut options: simulate::Options) -> anyhow::Result<ExitCode
 
     say(&options.render(&outcome));
     if outcome.is_unheard() {
-        anyhow::bail!(
-            "nobody answered at http://{}: does a gateway listen there?",
-            options.url.authority
-        );
+        let origin = options.url.origin();
+        let certificate = match origin.starts_with("https") {
+            true => ", with a certificate that --ca-file vouches for",
+            false => "",
+        };
+        anyhow::bail!("nobody answered at {origin}: does a gateway listen there{certificate}?");
     }
     if outcome.is_refused() {
         note(

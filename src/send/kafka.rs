@@ -76,6 +76,8 @@ struct Shared {
     is_said: AtomicBool,
     /// The brokers refuse us, whatever the record: one at a time, until one is taken.
     is_refused: ByLane<AtomicBool>,
+    /// What they are shown, where that is a token.
+    tokens: Option<Arc<client::Tokens>>,
     /// How long brokers may be silent.
     patience: ByLane<Patience>,
 }
@@ -169,6 +171,7 @@ impl Destination for Kafka {
 impl Shared {
     fn new(config: boxbridge_config::Kafka, topics: Vec<String>, limits: Limits) -> Shared {
         Shared {
+            tokens: client::Tokens::of(&config).map(Arc::new),
             config,
             limits,
             names: Mutex::new(topics),

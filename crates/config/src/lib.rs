@@ -37,6 +37,7 @@ pub use schema::schema;
 pub use send::{
     Broker, BrokerUsers, Bucket, DEVICE_STATUS_TOPIC, Destination, Embedded, Kafka, Kind, LinkMode,
     Links, Mqtt, MqttTransport, MqttVersion, PasswordHash, Sasl, Send, Store, StoreUrl, Tls,
+    TokenEndpoint,
 };
 pub use values::certificate::Certificate;
 pub use values::kind::{KAFKA, KindName, MQTT, STORE};

@@ -19,7 +19,7 @@ mod store;
 mod tls;
 mod users;
 
-pub use kafka::{Kafka, Sasl};
+pub use kafka::{Kafka, Sasl, TokenEndpoint};
 pub use mqtt::{Broker, DEVICE_STATUS_TOPIC, Embedded, Mqtt, MqttTransport, MqttVersion};
 pub use store::{Bucket, LinkMode, Links, Store, StoreUrl};
 pub use tls::Tls;
@@ -196,7 +196,10 @@ impl Destination {
         let mut warnings = match &self.kind {
             Kind::Store(store) => store.warnings(&section),
             Kind::Mqtt(mqtt) => mqtt.warnings(&section),
-            Kind::Kafka(_) => self.routes.warnings_of_kafka(),
+            Kind::Kafka(kafka) => {
+                let of_routes = self.routes.warnings_of_kafka();
+                [kafka.warnings(&section), of_routes].concat()
+            }
         };
 
         let is_own = KindName::from_word(&self.name).is_none();

@@ -17,7 +17,7 @@ use super::batch::BATCH_BYTES;
 use super::failure::{About, about};
 use super::producer::Producer;
 use super::record::{headers, record};
-use super::report::{Listener, Report};
+use super::report::Report;
 use super::topics::{self, Keeps, Topic};
 use super::{Kafka, Shared};
 use crate::system::fault::Fault;
@@ -169,7 +169,7 @@ impl Open {
         settings
             .set("client.id", "boxbridge-aside")
             .set("message.timeout.ms", ANSWER_WITHIN.as_millis().to_string());
-        let producer = Producer::start(&settings, Listener::new(Some(sender)))?;
+        let producer = Producer::start(&settings, shared.listener(Some(sender)))?;
         Ok(Open {
             producer: Some(producer),
             reports,

@@ -1,4 +1,4 @@
-//! Our settings → librdkafka's.
+//! Our settings → librdkafka's. A token that brokers are to be shown is had by `token`.
 //!
 //! Promises: a producer gives up no message by itself and keeps the order (idempotent, `acks=all`, no time limit); a topic is never made by being
 //! named; a dead address is given up while there is time for the next.
@@ -6,6 +6,11 @@
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+mod token;
+
+pub(super) use token::Tokens;
 
 use super::batch::BATCH_BYTES;
 use super::{Shared, WINDOWS};
@@ -21,6 +26,8 @@ impl Shared {
         let config = &self.config;
         let mut client = ClientConfig::new();
         client
+            // Else it does not say why a broker hangs up.
+            .set_log_level(RDKafkaLogLevel::Info)
             .set("bootstrap.servers", &config.brokers)
             .set("client.id", "boxbridge")
             // A topic is made by us, with the partitions of the config, or not at all.
@@ -35,10 +42,13 @@ impl Shared {
             .set("security.protocol", security_protocol(config));
 
         if let Some(sasl) = &config.sasl {
-            client
-                .set("sasl.mechanism", &sasl.mechanism)
-                .set("sasl.username", &sasl.username)
-                .set("sasl.password", sasl.password.expose());
+            client.set("sasl.mechanism", &sasl.mechanism);
+            // Else they are for who lends the token, and no broker's business.
+            if sasl.token.is_none() {
+                client
+                    .set("sasl.username", &sasl.username)
+                    .set("sasl.password", sasl.password.expose());
+            }
         }
         if config.encrypted {
             set_files(&mut client, &config.tls);

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::batch::BATCH_BYTES;
 use super::producer::Producer;
 use super::record::record;
-use super::report::{Listener, Report};
+use super::report::Report;
 use super::topics::{self, Keeps, Topic};
 use super::{Kafka, Shared};
 use crate::send::ConnectError;
@@ -95,7 +95,7 @@ impl Telling {
             "message.timeout.ms",
             MESSAGE_TIMEOUT.as_millis().to_string(),
         );
-        let producer = Producer::start(&settings, Listener::new(Some(sender)))?;
+        let producer = Producer::start(&settings, shared.listener(Some(sender)))?;
 
         Ok(Telling {
             producer: Some(producer),

@@ -38,7 +38,10 @@ const FRESH_MS: i64 = 60_000;
 
 pub(super) const WRITE: &str =
     " (allow Write and Describe on it to the user of send.kafka.username)";
-pub(super) const LOGIN: &str = "send.kafka.security, sasl_mechanism, username and password";
+pub(super) const LOGIN: &str = "send.kafka.username, and its password or password_file";
+pub(super) const TOKEN: &str = "send.kafka.oauth_url, username, and its password or password_file";
+pub(super) const MECHANISM: &str = "send.kafka.sasl_mechanism";
+pub(super) const SECURITY: &str = "send.kafka.security";
 const COMPRESSION: &str =
     "send.kafka.compression: set it to \"none\", or to what all brokers and this topic take";
 /// Kafka says it of a topic whose messages cannot have headers; brokers of other makes say it of a compression they do not know.
@@ -75,10 +78,9 @@ pub(super) fn about(code: Code) -> About {
         Code::InvalidRequiredAcks => {
             About::Cluster("the brokers do not take acks=all, without which nothing is safe")
         }
-        Code::SaslAuthenticationFailed
-        | Code::IllegalSASLState
-        | Code::UnsupportedSASLMechanism
-        | Code::SecurityDisabled => About::Cluster(LOGIN),
+        Code::SaslAuthenticationFailed => About::Cluster(LOGIN),
+        Code::UnsupportedSASLMechanism => About::Cluster(MECHANISM),
+        Code::IllegalSASLState | Code::SecurityDisabled => About::Cluster(SECURITY),
 
         Code::OutOfOrderSequenceNumber
         | Code::DuplicateSequenceNumber

@@ -18,7 +18,7 @@ use super::Shared;
 use super::batch::{BATCH_BYTES, FRAME_BYTES};
 use super::failure::{About, about};
 use super::producer::Producer;
-use super::report::{Listener, Report};
+use super::report::Report;
 use super::session::fatal_error;
 use super::topics::{ANY_TOPIC, Found, Topic};
 use boxbridge_event::Lane;
@@ -158,7 +158,7 @@ fn producer(shared: &Shared) -> Result<(Producer, mpsc::Receiver<Report>), Strin
         .set("message.max.bytes", (2 * LIMIT_MAX).to_string())
         .set("queue.buffering.max.kbytes", buffer_kib.to_string());
 
-    let producer = Producer::start(&settings, Listener::new(Some(sender)))?;
+    let producer = Producer::start(&settings, shared.listener(Some(sender)))?;
     Ok((producer, reports))
 }
 

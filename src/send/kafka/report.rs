@@ -3,10 +3,12 @@
 //! Promises: never blocks librdkafka's thread; the channel of the reports holds as many as the producer holds messages. Log lines
 //! go to `tracing` at debug, at most a few a second, whatever storm the brokers raise.
 
+use std::error::Error;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -14,6 +16,8 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 use tokio::sync::mpsc;
 
+use super::Shared;
+use super::client::Tokens;
 use boxbridge_event::Sequence;
 
 /// The end of a message, or of the producer.
@@ -32,6 +36,7 @@ pub(super) enum Report {
 pub(super) struct Listener {
     /// `None` for clients that only ask.
     reports: Option<mpsc::Sender<Report>>,
+    tokens: Option<Arc<Tokens>>,
     state: Mutex<State>,
 }
 
@@ -47,17 +52,23 @@ struct State {
 }
 
 const NO_CONNECTION: &str = "no connection came about";
+/// The end of a connection, in librdkafka's log.
+const FAILED: &str = "FAIL";
 /// Log lines that are passed on per second.
 const LINES_PER_SECOND: u32 = 5;
 
-impl Listener {
-    pub(super) fn new(reports: Option<mpsc::Sender<Report>>) -> Listener {
+impl Shared {
+    /// `None`: the client only asks.
+    pub(super) fn listener(&self, reports: Option<mpsc::Sender<Report>>) -> Listener {
         Listener {
             reports,
+            tokens: self.tokens.clone(),
             state: Mutex::default(),
         }
     }
+}
 
+impl Listener {
     /// The last thing that went wrong.
     pub(super) fn error(&self) -> Option<String> {
         self.state().error.clone()
@@ -86,8 +97,23 @@ impl Listener {
 }
 
 impl ClientContext for Listener {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        let tokens = self.tokens.as_ref();
+        let tokens = tokens.ok_or("nobody lends one")?;
+        Ok(tokens.show()?)
+    }
+
     fn log(&self, _: RDKafkaLogLevel, facility: &str, line: &str) {
-        if self.state().is_room_for_a_line() {
+        let mut state = self.state();
+        if facility == FAILED {
+            state.hung_up(line);
+        }
+
+        let is_room = state.is_room_for_a_line();
+        drop(state);
+        if is_room {
             tracing::debug!(target: "boxbridge::kafka", facility, "{line}");
         }
     }
@@ -112,10 +138,18 @@ impl State {
         self.lines <= LINES_PER_SECOND
     }
 
+    /// A broker that hangs up is no error to librdkafka, and only its log says what that may mean. It begins with the name of a thread.
+    fn hung_up(&mut self, line: &str) {
+        if self.error.as_deref().is_none_or(|it| it == NO_CONNECTION) {
+            let words = line.split_once("]: ").map_or(line, |(_, words)| words);
+            self.error = Some(lasting(words));
+        }
+    }
+
     fn failed(&mut self, code: Option<RDKafkaErrorCode>, reason: &str) {
         // It follows the error that says why, and must not hide it. How many brokers are down is counted too late: "0/1 brokers are down".
         if code != Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.error = Some(reason.to_owned());
+            self.error = Some(lasting(reason));
         } else if self.error.is_none() {
             self.error = Some(NO_CONNECTION.to_owned());
         }
@@ -124,6 +158,14 @@ impl State {
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL)
         );
     }
+}
+
+/// Without the end, which is another one each time: `(after 3ms in state UP, 2 identical error(s) suppressed)`.
+fn lasting(words: &str) -> String {
+    let words = words
+        .split_once(" (after ")
+        .map_or(words, |(words, _)| words);
+    words.to_owned()
 }
 
 /// For a consumer that only asks.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::producer::Producer;
 use super::record::{record, wire_bytes};
-use super::report::{Listener, Report};
+use super::report::Report;
 use super::topics::{Found, Topic};
 use super::{Shared, WINDOWS};
 use crate::send::patience::until;
@@ -66,7 +66,7 @@ impl Session {
         let (sender, reports) = mpsc::channel(shared.limits.window_records * WINDOWS + 1);
         let batch_bytes = shared.largest_batch.bytes();
         let settings = shared.producer(lane, batch_bytes);
-        let producer = Producer::start(&settings, Listener::new(Some(sender)));
+        let producer = Producer::start(&settings, shared.listener(Some(sender)));
         let producer = producer.map_err(|error| ConnectError {
             message: shared.of_brokers(&error),
         })?;

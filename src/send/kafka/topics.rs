@@ -17,7 +17,7 @@ use rdkafka::metadata::{Metadata, MetadataBroker};
 use rdkafka::producer::{BaseProducer, Producer as _};
 use tokio::runtime::Handle;
 
-use super::failure::{LOGIN, WRITE};
+use super::failure::{LOGIN, MECHANISM, SECURITY, TOKEN, WRITE};
 use super::report::Listener;
 use super::{CONNECT_TIMEOUT, Shared};
 use crate::send::{ConnectError, Reason};
@@ -150,11 +150,12 @@ impl Asker {
         let mut found = self.find(names)?;
         let patience = began.elapsed() * PATIENCE;
 
-        // Where we may not make or read something, it stays as it is.
-        if let Ok(admin) = self
-            .shared
-            .client()
-            .create_with_context(Listener::new(None))
+        // Where we may not make or read something, it stays as it is. With a token we cannot: rdkafka's admin client asks for none.
+        if self.shared.tokens.is_none()
+            && let Ok(admin) = self
+                .shared
+                .client()
+                .create_with_context(self.shared.listener(None))
         {
             if missing == Missing::Make {
                 self.make(&admin, &mut found.topics);
@@ -173,8 +174,10 @@ impl Asker {
         let client: BaseProducer<Listener> = self
             .shared
             .client()
-            .create_with_context(Listener::new(None))
+            .create_with_context(self.shared.listener(None))
             .map_err(|error| format!("the client cannot be made: {error}"))?;
+        // A token is had here.
+        client.poll(Duration::ZERO);
         let metadata = self.ask(&client, names.first().map_or(ANY_TOPIC, String::as_str))?;
         let address = |broker: &MetadataBroker| format!("{}:{}", broker.host(), broker.port());
         let brokers = metadata.brokers().iter().map(address).collect();
@@ -209,6 +212,7 @@ impl Asker {
             client.poll(Duration::from_millis(50));
             let listener = client.client().context();
             if listener.is_refused() || self.left().is_zero() {
+                self.shared.tokens.iter().for_each(|tokens| tokens.forget());
                 let cause = listener.error().unwrap_or_else(|| error.to_string());
                 return Err(format!(
                     "no broker answers: {}{}",
@@ -337,10 +341,19 @@ fn remedy(cause: &str) -> String {
     if !of_tls.is_empty() {
         return of_tls;
     }
-    match cause.contains("SASL") || cause.contains("security.protocol") {
-        true => format!(" ({LOGIN})"),
-        false => String::new(),
-    }
+
+    let settings = [
+        ("mechanism handshake failed", MECHANISM),
+        ("OAUTHBEARER", TOKEN),
+        ("security.protocol", SECURITY),
+        ("PLAINTEXT broker listener", SECURITY),
+        ("wrong version number", SECURITY),
+        ("SASL", LOGIN),
+        // At our first question, or at the first that wants to know who we are.
+        ("Disconnected", SECURITY),
+    ];
+    let named = settings.iter().find(|(words, _)| cause.contains(words));
+    named.map_or_else(String::new, |(_, setting)| format!(" ({setting})"))
 }
 
 /// Whether making it again may help, and a remedy.

@@ -127,8 +127,8 @@ impl Loss {
 }
 
 /// The settings to look at where a broker refuses the connection; both versions of the protocol do so in the same words.
-pub(super) const LOGIN: &str = " (send.mqtt.username and its password)";
-pub(super) const LOGIN_OR_STATUS: &str = " (send.mqtt.username and its password, or the broker does not allow the topic of send.mqtt.status_topic)";
+pub(super) const LOGIN: &str = " (send.mqtt.username, and its password or password_file)";
+pub(super) const LOGIN_OR_STATUS: &str = " (send.mqtt.username, and its password or password_file; or the broker does not allow the topic of send.mqtt.status_topic)";
 
 /// The two versions of the protocol differ in this.
 pub(super) trait Protocol: Send + 'static {

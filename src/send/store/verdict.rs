@@ -92,6 +92,16 @@ pub(super) fn remedy(detail: &str) -> String {
     ]) {
         return " (send.store.access_key_id, its secret, and send.store.region)".to_owned();
     }
+    if says(&[
+        "AssumeRoleWithWebIdentity",
+        "InvalidIdentityToken",
+        "ExpiredTokenException",
+    ]) {
+        return " (the token of AWS_WEB_IDENTITY_TOKEN_FILE, and AWS_ROLE_ARN)".to_owned();
+    }
+    if says(&["AccessDenied"]) {
+        return " (who send.store.access_key_id or the machine's role is may not write into the bucket of send.store.url)".to_owned();
+    }
     if says(&["NoSuchBucket"]) {
         return " (the bucket of send.store.url)".to_owned();
     }

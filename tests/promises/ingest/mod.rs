@@ -5,5 +5,5 @@ mod descriptors;
 mod http;
 mod neighbours;
 mod proxies;
-mod tls;
+pub mod tls;
 mod tokens;

@@ -15,11 +15,8 @@ use crate::parts::site::{base64, jpeg};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_config_file_reaches_secured_brokers_and_an_encrypted_store() {
-    let (certificates, kafka, store) = (
-        Certificates::make(),
-        Broker::secured(),
-        s3::Server::start_encrypted(),
-    );
+    let (certificates, kafka) = (Certificates::make(), Broker::secured());
+    let store = s3::Server::start_showing(&certificates);
     let mosquitto = Mosquitto::with(&Settings {
         listeners: &[Listener::Tls],
         users: &[("boxbridge", "mqtt secret")],
@@ -40,7 +37,7 @@ async fn one_config_file_reaches_secured_brokers_and_an_encrypted_store() {
         username = "boxbridge"
         ca_file = "{}"
         [send.kafka]
-        brokers = "127.0.0.1:{}"
+        brokers = "{}"
         security = "sasl_ssl"
         username = "{USER}"
         ca_file = "{}"
@@ -53,13 +50,13 @@ async fn one_config_file_reaches_secured_brokers_and_an_encrypted_store() {
         "#,
         mosquitto.address(),
         certificates.authority().display(),
-        kafka.sasl_ssl_port,
+        kafka.ways().address("SASL_SSL"),
         kafka.ca_file().display(),
         s3::BUCKET,
         store.endpoint(),
         s3::KEY_ID,
         secrets.display(),
-        store.ca_file().display(),
+        certificates.authority().display(),
     );
     std::fs::write(&file, text).unwrap();
     let file = file.display().to_string();

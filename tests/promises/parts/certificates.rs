@@ -31,6 +31,9 @@ extendedKeyUsage = serverAuth
 [client]
 basicConstraints = critical,CA:FALSE
 extendedKeyUsage = clientAuth
+[self-signed]
+basicConstraints = critical,CA:FALSE
+subjectAltName = DNS:localhost,IP:127.0.0.1
 [ca]
 default_ca = signing
 [signing]
@@ -85,6 +88,12 @@ impl Certificates {
 
     pub fn client(&self) -> (PathBuf, PathBuf) {
         (self.file("client.pem"), self.file("client.key"))
+    }
+
+    /// A server's that no authority has signed.
+    pub fn self_signed(&self) -> (PathBuf, PathBuf) {
+        self.openssl("self-signed", &[]);
+        (self.file("self-signed.pem"), self.file("self-signed.key"))
     }
 
     /// Signed by the same authority; its certificate and its key.

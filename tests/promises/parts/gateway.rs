@@ -58,6 +58,13 @@ impl Gateway {
         Gateway::start_as(Command::new(env!("CARGO_BIN_EXE_boxbridge")), settings)
     }
 
+    /// The same with variables that are not ours.
+    pub fn start_in_environment(variables: Settings, settings: Settings) -> Gateway {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_boxbridge"));
+        command.envs(variables.iter().copied());
+        Gateway::start_as(command, settings)
+    }
+
     /// The same with so many file descriptors, and no right to more.
     pub fn start_limited(descriptors: u32, settings: Settings) -> Gateway {
         let mut command = Command::new("prlimit");

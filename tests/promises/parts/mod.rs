@@ -1,6 +1,5 @@
 //! The real parts that the promises are tested against: started on free ports, ended by their process id. `tests/install/parts` puts them there.
 
-pub mod authority;
 pub mod certificates;
 pub mod child;
 pub mod contract;
@@ -16,4 +15,4 @@ pub mod subscriber;
 pub use child::PATIENCE;
 pub use machine::{cgroup, faulty_disk, volume};
 pub use network::{black_hole, thin_line, tls};
-pub use servers::{haproxy, kafka, mosquitto, prometheus, s3, stub_broker};
+pub use servers::{haproxy, kafka, mosquitto, prometheus, s3, sts, stub_broker, token_lender};

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::child::PATIENCE;
 use super::gateway::Gateway;
-use super::kafka::{Broker, Security};
+use super::kafka::Broker;
 use super::mosquitto::Mosquitto;
 use super::s3;
 
@@ -32,7 +32,7 @@ impl Site {
 
     /// With a Kafka of its own, for a test that stops it.
     pub fn with_own_kafka(name: &'static str, settings: &[(&str, &str)]) -> Site {
-        Site::new(name, Some(Broker::start(Security::None)), settings)
+        Site::new(name, Some(Broker::start()), settings)
     }
 
     fn new(name: &'static str, own_kafka: Option<Broker>, settings: &[(&str, &str)]) -> Site {

@@ -14,6 +14,9 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::ingest::tls::{both, encrypted};
+use crate::parts::certificates::Certificates;
+
 /// Takes every event and remembers the markers in the order of arrival.
 #[derive(Clone, Default)]
 struct Taken(Arc<Mutex<Vec<String>>>);
@@ -288,4 +291,43 @@ async fn a_run_of_which_nothing_was_taken_over_fails_and_says_what_was_answered(
     assert_eq!(output.status.code(), Some(1), "{said}{noted}");
     assert!(said.contains("\n    queue_full "), "{said}");
     assert!(noted.contains("nothing was acknowledged"), "{noted}");
+}
+
+/// By the command, which says why it was not heard.
+#[test]
+fn boxes_send_over_tls_to_whom_the_authority_vouches_for() {
+    let (ours, others) = (Certificates::make(), Certificates::make());
+    let (gateway, tls) = encrypted(both(&ours.server()), &[]);
+    let run = |authority: &Path, connection: &[&str]| {
+        let url = format!("https://{tls}/RealTimeEvent");
+        let authority = authority.to_str().unwrap();
+        let mut arguments = vec!["simulate", "--url", &url, "--ca-file", authority];
+        arguments.extend([
+            "--count",
+            "20",
+            "--boxes",
+            "3",
+            "--patience",
+            "60s",
+            "--json",
+        ]);
+        arguments.extend(connection);
+        gateway.run(&arguments)
+    };
+
+    for connection in [&[][..], &["--keep-alive"]] {
+        let (said, code) = run(&ours.authority(), connection);
+        assert_eq!(code, Some(0), "{said}");
+        let outcome: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(outcome["acknowledged"], 20, "{said}");
+    }
+    assert_eq!(gateway.ledger("store").accepted, 40);
+
+    let (said, code) = run(&others.authority(), &[]);
+    assert_ne!(code, Some(0), "{said}");
+    assert!(
+        said.contains("a certificate that --ca-file vouches for"),
+        "{said}"
+    );
+    assert_eq!(gateway.ledger("store").accepted, 40);
 }

@@ -1,12 +1,12 @@
 //! The destinations, each against the real server that it speaks to.
 
-mod certificates;
 mod consumers;
 mod destinations;
 #[cfg(feature = "embedded-broker")]
 mod embedded;
 mod group;
 mod kafka;
+mod keys;
 mod mqtt;
 pub mod session;
 mod store;

@@ -29,12 +29,32 @@ pub struct Sasl {
     pub mechanism: String,
     pub username: String,
     pub password: Secret,
+    /// Who lends us a token for them, which the brokers are shown instead.
+    pub token: Option<TokenEndpoint>,
 }
 
-const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+#[derive(Clone, Debug)]
+pub struct TokenEndpoint {
+    pub url: String,
+    pub scope: Option<String>,
+}
+
+/// By a token.
+const BEARER: &str = "OAUTHBEARER";
+const MECHANISMS: [&str; 4] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", BEARER];
 const COMPRESSIONS: [&str; 4] = ["none", "gzip", "snappy", "lz4"];
 
 impl Kafka {
+    pub(crate) fn warnings(&self, section: &str) -> Vec<String> {
+        let token = self.sasl.as_ref().and_then(|sasl| sasl.token.as_ref());
+        let clear = token.filter(|token| token.url.starts_with("http://"));
+        let warning = clear.map(|token| {
+            let url = &token.url;
+            format!("{section}.oauth_url {url} is not encrypted: the password crosses the network in the clear")
+        });
+        warning.into_iter().collect()
+    }
+
     /// `None` = off.
     pub(crate) fn read(read: &mut Reader, section: &str) -> Option<Kafka> {
         let key = |name: &str| format!("{section}.{name}");
@@ -82,13 +102,14 @@ fn security(read: &mut Reader, section: &str) -> (bool, Option<Sasl>) {
     ];
     let (encrypted, authenticated) = read.live().word(&security, &protocols);
 
+    let words = MECHANISMS.map(|word| (word, word));
+    let word = read.live().word(&mechanism, &words);
+    let token = token(read, section, authenticated && word == BEARER);
     let sasl = Sasl {
-        mechanism: read
-            .live()
-            .word(&mechanism, &MECHANISMS.map(|word| (word, word)))
-            .to_owned(),
+        mechanism: word.to_owned(),
         username: read.live().text(&username),
         password: read.live().secret(&password),
+        token,
     };
 
     let is_incomplete = sasl.username.is_empty() || sasl.password.is_empty();
@@ -99,6 +120,25 @@ fn security(read: &mut Reader, section: &str) -> (bool, Option<Sasl>) {
         );
     }
     (encrypted, authenticated.then_some(sasl))
+}
+
+fn token(read: &mut Reader, section: &str, is_wanted: bool) -> Option<TokenEndpoint> {
+    let [url_key, scope_key] = ["oauth_url", "oauth_scope"].map(|name| format!("{section}.{name}"));
+    let url = read.live().http_url(&url_key);
+    let scope = read.live().optional(&scope_key);
+
+    match (is_wanted, url) {
+        (true, Some(url)) => Some(TokenEndpoint { url, scope }),
+        (true, None) => {
+            if read.are_good(&[&url_key]) {
+                let problem =
+                    format!("{section}.sasl_mechanism {BEARER} needs who lends the token");
+                read.problem(&url_key, problem);
+            }
+            None
+        }
+        (false, _) => None,
+    }
 }
 
 /// `host`, `host:port`, `1.2.3.4:9092`, `[::1]:9092`.

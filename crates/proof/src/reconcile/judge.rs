@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::Error;
 use super::recording::{Arrival, Recorded};
 use super::report::Report;
-use super::rules::Rules;
+use super::rules::{BusRules, Rules};
 use crate::simulate::Entry;
 use boxbridge_config::STORE;
 
@@ -18,6 +18,7 @@ mod bus_witness; // what one bus has shown of each event
 mod claims; // what the messages say of the pictures
 mod compare; // what was delivered against what was sent, field by field
 mod expected; // the ledger in memory
+mod stand_ins; // what stands for what a route leaves out
 mod store_witness; // what one store has shown of each picture
 
 pub use store_witness::StoredObject;
@@ -25,6 +26,7 @@ pub use store_witness::StoredObject;
 use bus_witness::BusWitness;
 use claims::Claims;
 use expected::{Expected, Found};
+use stand_ins::StandIns;
 use store_witness::StoreWitness;
 
 /// The whole verdict at once, where everything is in memory and there is one store; the command streams its files through a [`Judge`].
@@ -56,6 +58,7 @@ pub struct Judge {
     buses: BTreeMap<String, BusWitness>,
     stores: BTreeMap<String, StoreWitness>,
     claims: Claims,
+    stand_ins: StandIns,
     warnings: Vec<String>,
 }
 
@@ -64,6 +67,7 @@ const NOTHING_TO_LOSE: &str = "no event of the ledger was acknowledged: there wa
 impl Judge {
     pub fn new(rules: Rules) -> Judge {
         Judge {
+            stand_ins: StandIns::of(rules.redact_key.clone()),
             rules,
             expected: Expected::default(),
             buses: BTreeMap::new(),
@@ -110,9 +114,10 @@ impl Judge {
                     rules,
                     expected,
                     claims,
+                    stand_ins,
                     ..
                 } = self;
-                take(arrival, rules, expected, claims, witness);
+                take(arrival, rules, (expected, stand_ins), claims, witness);
             }
         }
         Ok(())
@@ -143,6 +148,7 @@ impl Judge {
             stores,
             claims,
             warnings,
+            ..
         } = self;
         let events = &expected.events;
         let acknowledged = events.iter().filter(|event| event.is_acknowledged).count();
@@ -158,6 +164,7 @@ impl Judge {
 
         for (bus, witness) in buses {
             report.warnings.extend(gaps(&bus, witness.gaps));
+            report.warnings.extend(unmarked(&bus, &witness.rules));
             report.buses.insert(bus, witness.conclude(&expected));
         }
         for (store, witness) in stores {
@@ -173,7 +180,7 @@ impl Judge {
 fn take(
     arrival: &Arrival,
     rules: &Rules,
-    expected: &mut Expected,
+    (expected, stand_ins): (&mut Expected, &mut StandIns),
     claims: &mut Claims,
     witness: &mut BusWitness,
 ) {
@@ -186,12 +193,24 @@ fn take(
     if let Some(delivered) = &arrival.event {
         claims.note(expected, delivered);
     }
-    let wrong = compare::differences(expected, index, arrival);
+    let Some(person_type) = expected.events.get(index).map(|event| event.person_type) else {
+        return;
+    };
+    let redaction = witness.rules.redaction(person_type);
+    let wrong = compare::differences(expected, index, arrival, redaction, stand_ins);
 
     if let Some(event) = expected.events.get(index) {
         let lane = rules.lane(event.person_type, event.feed);
         witness.arrival(expected, index, arrival, lane, &wrong);
     }
+}
+
+fn unmarked(bus: &str, rules: &BusRules) -> Option<String> {
+    rules.hides_markers().then(|| {
+        format!(
+            "{bus}: a route leaves extra out, and with it the marker of simulated events: they count as foreign, and as lost"
+        )
+    })
 }
 
 fn gaps(bus: &str, gaps: u64) -> Option<String> {

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::destination::{BusKind, Stream};
-use boxbridge_config::{Config, Field, Kind, Part, PicturePolicy, Route, Routes, STORE, Template};
+use boxbridge_config::{
+    Config, Field, Kind, Part, PicturePolicy, Redaction, Route, Routes, STORE, Secret, Template,
+};
 use boxbridge_event::{Feed, Lane, PersonType};
 
 /// Of every destination of a config, by its name.
@@ -17,6 +19,8 @@ pub struct Rules {
     base: Routes,
     buses: BTreeMap<String, Arc<BusRules>>,
     stores: BTreeMap<String, Routes>,
+    /// What makes stand-ins, where gateways share it.
+    pub redact_key: Option<Secret>,
 }
 
 /// Of one bus.
@@ -61,6 +65,7 @@ pub struct Variables {
 impl Rules {
     pub fn of(config: &Config) -> Rules {
         let mut rules = Rules::of_the_usual_three(&config.routes);
+        rules.redact_key = config.redact_key.clone();
         for destination in &config.send.destinations {
             let (name, routes) = (destination.name.to_string(), destination.routes.clone());
 
@@ -95,6 +100,7 @@ impl Rules {
             base: base.clone(),
             buses: BTreeMap::from([mqtt, kafka]),
             stores: BTreeMap::from([(STORE.to_owned(), base.clone())]),
+            redact_key: None,
         }
     }
 
@@ -118,6 +124,18 @@ impl Rules {
 }
 
 impl BusRules {
+    /// What events of this type leave without.
+    pub fn redaction(&self, person_type: PersonType) -> &Redaction {
+        &self.routes.of(person_type).redaction
+    }
+
+    /// Whether events of some type leave without what tells whose they are.
+    pub fn hides_markers(&self) -> bool {
+        self.routes
+            .iter()
+            .any(|(_, route)| route.redaction.hides_extra())
+    }
+
     /// Whether an acknowledged event of this kind must arrive there. A type without a late topic loses its late events: nobody
     /// receives them, so they count as missing.
     pub fn expects(&self, person_type: PersonType, feed: Feed) -> bool {

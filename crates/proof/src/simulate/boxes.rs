@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Answer, Client, Connection, NoAnswer};
 use super::film::Shot;
 use super::ledger::{Entry, Ledger, Sent};
+use super::line::Way;
 use super::outcome::{Heard, Measured, Outcome};
 use super::traffic::{BoxState, Planned, Traffic};
 use super::vendor;
@@ -36,7 +37,7 @@ const TIMER_GRAIN: Duration = Duration::from_millis(2);
 struct Run {
     traffic: Traffic,
     options: Options,
-    address: std::net::SocketAddr,
+    way: Way,
     started: Instant,
     tally: Arc<Tally>,
     stop: CancellationToken,
@@ -68,7 +69,7 @@ pub async fn send(
 
     let ledger = options.ledger.as_deref().map(Ledger::create);
     let ledger = ledger.transpose().map_err(|it| failed(options, it))?;
-    let address = options.url.resolve().await?;
+    let way = Way::of(options).await?;
 
     let (tally, done) = (Arc::new(Tally::default()), CancellationToken::new());
     let drawing = progress_bar::draw(terminal, tally.clone(), traffic.requests, done.clone());
@@ -80,7 +81,7 @@ pub async fn send(
         watcher,
         traffic,
         options: options.clone(),
-        address,
+        way,
         started,
         tally: tally.clone(),
         stop,
@@ -126,7 +127,8 @@ async fn run_boxes(run: Run) -> Measured {
 }
 
 async fn run_box(run: Arc<Run>, number: u64) -> Measured {
-    let mut client = Client::new(run.address, run.connection()).from(run.source(number));
+    let client = Client::new(run.way.clone(), run.connection());
+    let mut client = client.from(run.source(number));
     let mut sender = run.traffic.new_box(number);
     let mut measured = Measured::default();
 

@@ -1,16 +1,17 @@
 //! Sends one HTTP/1.1 request the way a box does and reads as much of the answer as is needed.
 //!
-//! Plain TCP: a body goes out from the shared pieces it is made of, without being copied together. Promises: one deadline
+//! A body goes out from the shared pieces it is made of, without being copied together. Promises: one deadline
 //! holds over connecting, sending and the answer; an answer is read to at most `ANSWER_MAX` bytes. Deliberately not a general
-//! HTTP client: no TLS, no redirects, and an answer without a length ends the connection.
+//! HTTP client: no redirects, and an answer without a length ends the connection.
 
 use std::io::{self, IoSlice};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
+
+use super::line::{Line, Way};
 
 /// More than any answer of ours: an array of a hundred elements is 12 KB.
 const ANSWER_MAX: usize = 256 << 10;
@@ -24,11 +25,11 @@ pub enum Connection {
 
 /// One box's way to the receiver.
 pub struct Client {
-    address: SocketAddr,
+    way: Way,
     /// Where it connects from; `None` = the machine's choice.
     from: Option<Ipv4Addr>,
     connection: Connection,
-    open: Option<TcpStream>,
+    open: Option<Line>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,9 +52,9 @@ pub enum NoAnswer {
 }
 
 impl Client {
-    pub fn new(address: SocketAddr, connection: Connection) -> Client {
+    pub fn new(way: Way, connection: Connection) -> Client {
         Client {
-            address,
+            way,
             from: None,
             connection,
             open: None,
@@ -74,9 +75,12 @@ impl Client {
 
     async fn exchange(&mut self, request: &[Bytes]) -> Result<Answer, NoAnswer> {
         // Taken out: whatever fails or is cut off by the deadline, a connection in an unknown state is not used again.
-        let mut stream = match self.open.take().filter(is_usable) {
+        let mut stream = match self.open.take().filter(Line::is_usable) {
             Some(stream) => stream,
-            None => self.connect().await.map_err(|_| NoAnswer::ConnectFailed)?,
+            None => {
+                let opened = self.way.open(self.from).await;
+                opened.map_err(|_| NoAnswer::ConnectFailed)?
+            }
         };
 
         let written = write_all(&mut stream, request).await;
@@ -94,27 +98,9 @@ impl Client {
         }
         Ok(answer)
     }
-
-    async fn connect(&self) -> io::Result<TcpStream> {
-        let stream = match self.from {
-            None => TcpStream::connect(self.address).await?,
-            Some(from) => {
-                let socket = TcpSocket::new_v4()?;
-                socket.bind((from, 0).into())?;
-                socket.connect(self.address).await?
-            }
-        };
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
 }
 
-/// Whether an idle connection is still open and silent.
-fn is_usable(stream: &TcpStream) -> bool {
-    matches!(stream.try_read(&mut [0; 1]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
-async fn write_all(stream: &mut TcpStream, parts: &[Bytes]) -> io::Result<()> {
+async fn write_all(stream: &mut Line, parts: &[Bytes]) -> io::Result<()> {
     let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
     let mut rest = slices.as_mut_slice();
     IoSlice::advance_slices(&mut rest, 0);
@@ -125,11 +111,11 @@ async fn write_all(stream: &mut TcpStream, parts: &[Bytes]) -> io::Result<()> {
         }
         IoSlice::advance_slices(&mut rest, written);
     }
-    Ok(())
+    stream.flush().await
 }
 
 /// The answer, and whether the connection may be used again.
-async fn read_answer(stream: &mut TcpStream) -> io::Result<(Answer, bool)> {
+async fn read_answer(stream: &mut Line) -> io::Result<(Answer, bool)> {
     let mut read = Vec::with_capacity(1024);
     loop {
         let ended = stream.read_buf(&mut read).await? == 0;

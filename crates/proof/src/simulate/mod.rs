@@ -12,6 +12,7 @@ pub mod client; // one request, sent as a box sends it
 mod error;
 mod film; // pictures that are cheap to send
 mod ledger; // one line per event that was sent
+mod line; // to the receiver, in the clear or encrypted
 mod mix; // the shares of the person types
 mod options;
 mod outcome; // what a run came to

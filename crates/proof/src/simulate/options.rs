@@ -22,11 +22,15 @@ use boxbridge_config::Secret;
   boxbridge simulate --count 2000 --rate 2000 --keep-alive --picture-bytes 75KB
   boxbridge simulate --rate 1 --boxes 3 --duration 5m --faces --pictures 3
   boxbridge simulate --firmware mixed --history 0.2 --history-batch 10
-  boxbridge simulate --url http://gateway.lan:9528/RealTimeEvent?site=lobby --json")]
+  boxbridge simulate --url http://gateway.lan:9528/RealTimeEvent?site=lobby --json
+  boxbridge simulate --url https://gateway.lan:9543/RealTimeEvent --ca-file authority.pem")]
 pub struct Options {
-    /// Where to POST real-time events; http only
+    /// Where to POST real-time events: http://, or https:// for a receiver that speaks TLS
     #[arg(long, default_value = "http://127.0.0.1:9528/RealTimeEvent")]
     pub url: Receiver,
+    /// PEM with the authorities that may have signed the receiver's certificate; else the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
     /// The path for history events at the same receiver
     #[arg(long, default_value = "/HistoryEvent")]
     pub history_path: String,
@@ -132,6 +136,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             url: Receiver::default(),
+            ca_file: None,
             history_path: "/HistoryEvent".to_owned(),
             token_file: None,
             token: None,
@@ -214,7 +219,7 @@ mod tests {
             ("--rate", "1e-20", "over 0"),
             ("--history", "1.5", "from 0 to 1"),
             ("--picture-bytes", "10", "from 256"),
-            ("--url", "https://a/", "http://"),
+            ("--url", "ftp://a/", "https://"),
             ("--mix", "boss=1", "employee"),
         ] {
             let refused = Line::try_parse_from(["simulate", flag, value]).err();

@@ -1,4 +1,4 @@
-//! The receiver's URL, as a box is given it: `http://host[:port][/path][?query]`. Deliberately no TLS: boxes have none.
+//! The receiver's URL, as a box is given it: `http[s]://host[:port][/path][?query]`.
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -7,10 +7,34 @@ use super::Error;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receiver {
+    pub scheme: Scheme,
     /// As it goes into the `Host` header.
     pub authority: String,
     /// With the query, if there is one.
     pub path: String,
+}
+
+/// Whether boxes speak TLS to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+
+    const fn port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
 }
 
 /// The vendor's path for real-time events, where the URL has none.
@@ -19,11 +43,9 @@ const REALTIME_PATH: &str = "/RealTimeEvent";
 impl Receiver {
     /// The address, looked up once: boxes do not follow a name that moves either.
     pub async fn resolve(&self) -> Result<SocketAddr, Error> {
-        let port = self.authority.rsplit_once(':');
-        let has_port = port.is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let host = match has_port {
-            true => self.authority.clone(),
-            false => format!("{}:80", self.authority),
+        let host = match self.port() {
+            Some(_) => self.authority.clone(),
+            None => format!("{}:{}", self.authority, self.scheme.port()),
         };
 
         let nothing = || std::io::Error::other("the name has no address");
@@ -31,6 +53,25 @@ impl Receiver {
             .await
             .and_then(|mut found| found.next().ok_or_else(nothing));
         found.map_err(|source| Error::Resolve { host, source })
+    }
+
+    /// For whom its certificate has to be: the name, or the address without brackets.
+    pub fn host(&self) -> &str {
+        let host = match self.port() {
+            Some((host, _)) => host,
+            None => &self.authority,
+        };
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// Without its path, which may hold a token.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme.as_str(), self.authority)
+    }
+
+    fn port(&self) -> Option<(&str, u16)> {
+        let (host, port) = self.authority.rsplit_once(':')?;
+        Some((host, port.parse().ok()?))
     }
 
     /// Another path at the same receiver, with the same token before it and the same query.
@@ -49,6 +90,7 @@ impl Receiver {
 impl Default for Receiver {
     fn default() -> Receiver {
         Receiver {
+            scheme: Scheme::Http,
             authority: "127.0.0.1:9528".to_owned(),
             path: REALTIME_PATH.to_owned(),
         }
@@ -59,13 +101,19 @@ impl FromStr for Receiver {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Receiver, String> {
-        let rest = url
-            .strip_prefix("http://")
-            .ok_or("must begin with http://, as boxes do not speak TLS")?;
+        let mut schemes = [Scheme::Http, Scheme::Https].into_iter();
+        let behind = |scheme: Scheme| {
+            let rest = url.strip_prefix(scheme.as_str())?.strip_prefix("://")?;
+            Some((scheme, rest))
+        };
+        let (scheme, rest) = schemes
+            .find_map(behind)
+            .ok_or("must begin with http:// or https://")?;
+
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         if authority.is_empty() || url.contains(|c: char| c.is_control() || c == ' ') {
-            return Err("must be http://HOST[:PORT][/PATH][?QUERY]".to_owned());
+            return Err("must be http[s]://HOST[:PORT][/PATH][?QUERY]".to_owned());
         }
 
         let path = match path {
@@ -74,6 +122,7 @@ impl FromStr for Receiver {
             path => path.to_owned(),
         };
         Ok(Receiver {
+            scheme,
             authority: authority.to_owned(),
             path,
         })
@@ -98,5 +147,18 @@ mod tests {
         let receiver: Receiver = "http://gateway/t/abc/RealTimeEvent".parse().unwrap();
         assert_eq!(receiver.with_path("/HistoryEvent"), "/t/abc/HistoryEvent");
         assert_eq!("http://10.0.0.1/x".parse::<Receiver>().unwrap().path, "/x");
+    }
+
+    #[test]
+    fn the_certificate_is_for_the_host_alone() {
+        for (url, host) in [
+            ("https://gateway.lan:9543/x", "gateway.lan"),
+            ("https://gateway.lan", "gateway.lan"),
+            ("https://[::1]:9543", "::1"),
+            ("https://[fe80::1]", "fe80::1"),
+        ] {
+            let receiver: Receiver = url.parse().unwrap();
+            assert_eq!((receiver.scheme, receiver.host()), (Scheme::Https, host));
+        }
     }
 }

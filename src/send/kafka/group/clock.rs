@@ -3,11 +3,12 @@
 //! Promises: what is not known to agree does not; a comparison holds for a few minutes. Deliberately asks nobody else: the brokers' clock is the
 //! one that all gateways of a group share.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message as _};
@@ -109,7 +110,7 @@ fn compare(shared: &Shared) -> Result<u64, String> {
         .set("message.timeout.ms", milliseconds(ANSWER_WITHIN));
     let failed = |error: KafkaError| format!("topic {CLOCK_TOPIC}: {error}");
     let producer: BaseProducer<Answer> = settings
-        .create_with_context(Answer::new())
+        .create_with_context(Answer::of(shared))
         .map_err(failed)?;
 
     let before = Timestamp::now();
@@ -143,15 +144,21 @@ struct Answer {
 }
 
 impl Answer {
-    fn new() -> Answer {
+    fn of(shared: &Shared) -> Answer {
         Answer {
-            listener: Listener::new(None),
+            listener: shared.listener(None),
             at: Mutex::default(),
         }
     }
 }
 
 impl ClientContext for Answer {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.listener.generate_oauth_token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         self.listener.log(level, facility, line);
     }

@@ -3,15 +3,17 @@
 //! Promises: a partition that leaves is committed to where its lowest record without an outcome stands, after what is under way was waited for
 //! [`LEAVE_WITHIN`]. Deliberately runs on the reader's thread: reading stands still meanwhile, delivery does not.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::super::Shared;
 use super::super::report::Listener;
 use super::{Inner, Place};
 
@@ -26,10 +28,10 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(inner: Arc<Inner>) -> Member {
+    pub(super) fn new(inner: Arc<Inner>, cluster: &Shared) -> Member {
         Member {
             inner,
-            listener: Listener::new(None),
+            listener: cluster.listener(None),
         }
     }
 
@@ -103,6 +105,12 @@ impl ConsumerContext for Member {
 }
 
 impl ClientContext for Member {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.listener.generate_oauth_token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         self.listener.log(level, facility, line);
     }

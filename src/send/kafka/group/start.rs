@@ -30,7 +30,7 @@ const FETCH_BYTES: usize = 2 << 20;
 impl Inner {
     pub(super) fn consumer(self: &Arc<Inner>) -> Result<BaseConsumer<Member>, KafkaError> {
         let cluster = Arc::clone(&self.cluster.lock());
-        let member = Member::new(Arc::clone(self));
+        let member = Member::new(Arc::clone(self), &cluster);
         let consumer: BaseConsumer<Member> = cluster
             .consumer(&self.membership.group)
             .create_with_context(member)?;
@@ -60,8 +60,10 @@ fn begin(shared: &Shared, membership: &Membership) -> Result<(), String> {
     let group = &membership.group;
     let consumer = shared
         .consumer(group)
-        .create_with_context(Listener::new(None));
-    let begun = consumer.and_then(|consumer| {
+        .create_with_context(shared.listener(None));
+    let begun = consumer.and_then(|consumer: BaseConsumer<Listener>| {
+        // A token is had here; nothing is read, as nothing is subscribed to.
+        let _ = consumer.poll(Duration::ZERO);
         begin_at_the_end(&Asking {
             consumer,
             membership,

@@ -14,7 +14,7 @@ mod client_certificates;
 mod handshakes;
 
 /// A gateway that speaks TLS beside the plain port, with this certificate and key, and where it does.
-fn encrypted(shown: (&Path, &Path), more: &[(&str, &str)]) -> (Gateway, SocketAddr) {
+pub fn encrypted(shown: (&Path, &Path), more: &[(&str, &str)]) -> (Gateway, SocketAddr) {
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let (address_text, certificate, key) = (address.to_string(), text(shown.0), text(shown.1));
@@ -27,7 +27,7 @@ fn encrypted(shown: (&Path, &Path), more: &[(&str, &str)]) -> (Gateway, SocketAd
     (Gateway::start(&[&own[..], more].concat()), address)
 }
 
-fn both((certificate, key): &(PathBuf, PathBuf)) -> (&Path, &Path) {
+pub fn both((certificate, key): &(PathBuf, PathBuf)) -> (&Path, &Path) {
     (certificate, key)
 }
 

@@ -236,7 +236,7 @@ async fn ten_thousand_wrong_tokens_of_one_source_cost_another_box_nothing() {
 async fn somebody_with_many_addresses_keeps_no_box_out_that_has_sent_before() {
     let tokens = Tokens::new();
     let token = tokens.make(&["gate-3"]);
-    // A head that does not end holds its place, however many wait.
+    // A head that does not end holds its place, also while others wait for one.
     let gateway = tokens.gateway(&[
         ("INGEST__CONNECTIONS_MAX", "64"),
         ("INGEST__HEADER_TIMEOUT", "1h"),

@@ -5,4 +5,6 @@ pub mod kafka;
 pub mod mosquitto;
 pub mod prometheus;
 pub mod s3;
+pub mod sts;
 pub mod stub_broker;
+pub mod token_lender;

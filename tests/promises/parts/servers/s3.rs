@@ -1,6 +1,6 @@
 //! A real S3 server over a folder: versitygw, with its bucket made. And one that refuses on purpose, which no real one does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,13 +9,14 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::parts::authority;
 use crate::parts::certificates::Certificates;
 use crate::parts::child::{Child, PATIENCE, free_port, installed, listens};
 
 pub const BUCKET: &str = "faces";
 pub const KEY_ID: &str = "tester";
 pub const SECRET: &str = "a secret of the tests";
+/// Somebody with the same secret who may do nothing, until [`Server::trust_guest`].
+pub const GUEST: &str = "guest";
 
 pub struct Server {
     child: Child,
@@ -33,34 +34,26 @@ enum Encryption {
 
 impl Server {
     pub fn start() -> Server {
-        Server::start_with(Encryption::None)
-    }
-
-    /// Its certificate is signed by the authority of [`Server::ca_file`].
-    pub fn start_encrypted() -> Server {
-        Server::start_with(Encryption::Tls)
+        Server::start_in(tempfile::tempdir().unwrap(), Encryption::None)
     }
 
     /// Its certificate is the server's of these.
     pub fn start_showing(certificates: &Certificates) -> Server {
         let directory = tempfile::tempdir().unwrap();
-        let (certificate, key) = certificates.server();
-        std::fs::copy(certificate, directory.path().join("server.pem")).unwrap();
-        std::fs::copy(key, directory.path().join("server.key")).unwrap();
+        copy(certificates.server(), directory.path());
         Server::start_in(directory, Encryption::Tls)
     }
 
-    fn start_with(encryption: Encryption) -> Server {
-        let directory = tempfile::tempdir().unwrap();
-        if encryption == Encryption::Tls {
-            authority::make(directory.path());
-        }
-        Server::start_in(directory, encryption)
+    /// The same server with another certificate.
+    pub fn show(&mut self, certificate: (PathBuf, PathBuf)) {
+        copy(certificate, self.directory.path());
+        self.restart();
     }
 
     fn start_in(directory: tempfile::TempDir, encryption: Encryption) -> Server {
         let objects = directory.path().join("objects");
         std::fs::create_dir_all(objects.join(BUCKET)).unwrap();
+        write_guest(directory.path(), "user");
 
         let port = free_port();
         let mut command = Command::new(installed("versitygw-1.8.0").join("versitygw"));
@@ -71,7 +64,11 @@ impl Server {
                 "--health",
                 "/health",
                 "--quiet",
+                "--iam-cache-disable",
             ])
+            // It goes into the folder of the objects.
+            .arg("--iam-dir")
+            .arg(directory.path())
             .env("ROOT_ACCESS_KEY", KEY_ID)
             .env("ROOT_SECRET_KEY", SECRET)
             .current_dir(directory.path());
@@ -107,8 +104,13 @@ impl Server {
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
-    pub fn ca_file(&self) -> PathBuf {
-        self.directory.path().join("ca.pem")
+    pub fn make_bucket(&self, name: &str) {
+        std::fs::create_dir(self.directory.path().join("objects").join(name)).unwrap();
+    }
+
+    /// [`GUEST`] may do everything from now on.
+    pub fn trust_guest(&self) {
+        write_guest(self.directory.path(), "admin");
     }
 
     /// Where an object lies on the server's disk.
@@ -155,6 +157,21 @@ impl Server {
         };
         self.child.wait_until("versitygw", PATIENCE, ready);
     }
+}
+
+fn copy((certificate, key): (PathBuf, PathBuf), to: &Path) {
+    std::fs::copy(certificate, to.join("server.pem")).unwrap();
+    std::fs::copy(key, to.join("server.key")).unwrap();
+}
+
+/// The server's own users, as it keeps them.
+fn write_guest(folder: &Path, role: &str) {
+    let users = serde_json::json!({"accessAccounts": {GUEST: {
+        "access": GUEST, "secret": SECRET, "role": role, "userID": 0, "groupID": 0, "projectID": 0,
+    }}});
+    let beside = folder.join("users.json.new");
+    std::fs::write(&beside, users.to_string()).unwrap();
+    std::fs::rename(beside, folder.join("users.json")).unwrap();
 }
 
 fn healthy(port: u16) -> bool {

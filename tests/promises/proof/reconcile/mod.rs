@@ -6,5 +6,6 @@ mod no_verdict;
 mod order;
 mod pictures;
 mod planted;
+mod redacted;
 mod subscribers;
 mod verdicts;

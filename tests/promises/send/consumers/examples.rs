@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::programs::{Addresses, Bus, Program};
 use crate::parts::PATIENCE;
 use crate::parts::gateway::{Gateway, event};
-use crate::parts::kafka::{Broker, Security};
+use crate::parts::kafka::Broker;
 use crate::parts::mosquitto::{Listener, Mosquitto, Settings};
 use crate::parts::site::{base64, jpeg};
 use crate::parts::subscriber::Subscriber;
@@ -34,7 +34,7 @@ struct World {
 impl World {
     async fn start() -> World {
         let folder = tempfile::tempdir().unwrap();
-        let kafka = Broker::start(Security::None);
+        let kafka = Broker::start();
         let mosquitto = Mosquitto::with(&Settings {
             listeners: &[Listener::Tcp, Listener::WebSocket],
             ..Settings::default()

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::parts::gateway::{Gateway, event};
-use crate::parts::kafka::{Broker, Security};
+use crate::parts::kafka::Broker;
 use crate::parts::mosquitto::Mosquitto;
 use crate::parts::site::wait_until;
 use crate::parts::subscriber::Subscriber;
@@ -31,7 +31,7 @@ const SMALL: &str = "hq.small";
 impl Twice {
     async fn start(name: &str) -> Twice {
         let (mosquitto, guards) = (Mosquitto::start(), Mosquitto::start());
-        let hq = tokio::task::block_in_place(|| Broker::start(Security::None));
+        let hq = tokio::task::block_in_place(Broker::start);
         hq.make_topic(SMALL, 1, &[("max.message.bytes", "100")])
             .await;
 

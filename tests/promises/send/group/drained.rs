@@ -2,7 +2,7 @@
 
 use super::doors::{Doors, EMPLOYEE, PARTITIONS, all_of, post};
 use crate::parts::gateway::Gateway;
-use crate::parts::kafka::{Broker, Security};
+use crate::parts::kafka::Broker;
 use crate::parts::site::wait_until;
 
 /// Of as many topics: each of two gateways has partitions of some of them.
@@ -22,7 +22,7 @@ fn start(doors: &Doors, kafka: &Broker, name: &str) -> Gateway {
 async fn a_stop_with_a_backlog_for_kafka_and_records_held_out_of_it_empties_its_log_and_leaves_its_group_at_once()
  {
     let mut doors = tokio::task::block_in_place(|| Doors::new("drained"));
-    let mut kafka = tokio::task::block_in_place(|| Broker::start(Security::None));
+    let mut kafka = tokio::task::block_in_place(Broker::start);
     let (mut first, second) = tokio::task::block_in_place(|| {
         let first = start(&doors, &kafka, "first");
         doors.wait_for_partitions(&[&first], 6 * PARTITIONS);

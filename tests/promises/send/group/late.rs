@@ -7,13 +7,13 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::doors::{Doors, EMPLOYEE, PARTITIONS, all_of, post};
 use crate::parts::PATIENCE;
-use crate::parts::kafka::{Broker, Security};
+use crate::parts::kafka::Broker;
 use crate::parts::site::wait_until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_not_known_to_be_right_makes_everything_late_until_it_is() {
     let doors = tokio::task::block_in_place(|| Doors::new("clocks"));
-    let kafka = tokio::task::block_in_place(|| Broker::start(Security::None));
+    let kafka = tokio::task::block_in_place(Broker::start);
     // It does not tell the broker's time.
     kafka.make_topic("boxbridge.clock", 1, &[]).await;
     let brokers = kafka.address();

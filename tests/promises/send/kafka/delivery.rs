@@ -8,7 +8,7 @@ use boxbridge::send::kafka::Kafka;
 use boxbridge::send::{Destination, Reason, Session};
 use boxbridge_event::{Lane, Sequence};
 
-use crate::parts::kafka::{Broker, Security};
+use crate::parts::kafka::Broker;
 
 #[tokio::test]
 async fn messages_arrive_in_order_with_key_headers_and_timestamp() {
@@ -83,7 +83,7 @@ async fn keys_fall_where_java_producers_put_them() {
 
 #[tokio::test]
 async fn a_broker_killed_in_the_middle_loses_nothing_and_keeps_the_order() {
-    let mut broker = blocking(|| Broker::start(Security::None)).await;
+    let mut broker = blocking(Broker::start).await;
     let kafka = kafka(settings(broker.address()), &["killed"]);
     let mut session = kafka.connect(Lane::Normal).await.unwrap();
     let messages: Vec<_> = (1..=3_000)
@@ -115,7 +115,7 @@ async fn a_broker_killed_in_the_middle_loses_nothing_and_keeps_the_order() {
 
 #[tokio::test]
 async fn a_broker_that_falls_silent_loses_the_session_and_the_next_one_delivers() {
-    let mut broker = blocking(|| Broker::start(Security::None)).await;
+    let mut broker = blocking(Broker::start).await;
     let mut config = settings(broker.address());
     config.linger = Duration::ZERO;
 

@@ -48,18 +48,18 @@ pub fn settings(brokers: String) -> boxbridge_config::Kafka {
 pub fn login(
     broker: &Broker,
     mechanism: &str,
-    encrypted: bool,
-    port: u16,
+    way: &str,
     password: &str,
 ) -> boxbridge_config::Kafka {
-    let mut config = settings(format!("127.0.0.1:{port}"));
+    let mut config = settings(broker.ways().address(way).to_string());
     let password = boxbridge_config::Secret::new(password);
     config.sasl = Some(boxbridge_config::Sasl {
         mechanism: mechanism.to_owned(),
         username: USER.to_owned(),
         password,
+        token: None,
     });
-    config.encrypted = encrypted;
+    config.encrypted = way == "SASL_SSL";
     config.tls.ca_file = Some(broker.ca_file());
     config
 }

@@ -162,7 +162,7 @@ async fn a_password_opens_and_a_wrong_one_is_said_to_be_wrong() {
         ];
         let error = refused(&destination(&at(broker.address()), &settings)).await;
         assert!(
-            error.contains("send.mqtt.username and its password"),
+            error.contains("send.mqtt.username, and its password"),
             "{error}"
         );
         assert!(!error.contains("secret-and-wrong"), "{error}");
@@ -172,7 +172,7 @@ async fn a_password_opens_and_a_wrong_one_is_said_to_be_wrong() {
         ))
         .await;
         assert!(
-            error.contains("send.mqtt.username and its password"),
+            error.contains("send.mqtt.username, and its password"),
             "{error}"
         );
     }

@@ -17,7 +17,7 @@ pub struct BusWitness {
     pub gaps: u64,
     /// Whether the bus was out of reach at the end, as far as one has heard.
     pub is_away: bool,
-    rules: Arc<BusRules>,
+    pub rules: Arc<BusRules>,
     report: BusReport,
     /// Per event of the ledger.
     seen: Vec<Seen>,

@@ -1,13 +1,22 @@
 //! What was delivered against what was sent, field by field. Names the fields that differ, never their values.
 
 use super::expected::{Expected, ExpectedEvent, Index, hash, ten_thousandths};
+use super::stand_ins::StandIns;
 use crate::reconcile::destination::Stream;
 use crate::reconcile::recording::{Arrival, Delivered, DeliveredPicture};
-use boxbridge_event::PictureKind;
+use boxbridge_config::{IdentityShown, Redaction};
+use boxbridge_event::document::Meaning;
+use boxbridge_event::{PersonType, PictureKind};
 
 /// The fields of this arrival that differ from what was sent. If the answer did not tell id or revision, the first arrival
-/// sets them, and all destinations must agree.
-pub fn differences(expected: &mut Expected, index: usize, arrival: &Arrival) -> Vec<String> {
+/// sets them, and all destinations must agree. What its route leaves out must not be there, but for its stand-in.
+pub fn differences(
+    expected: &mut Expected,
+    index: usize,
+    arrival: &Arrival,
+    redaction: &Redaction,
+    stand_ins: &mut StandIns,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     if arrival.stream == Stream::Elsewhere {
         wrong.push("topic".to_owned());
@@ -16,23 +25,62 @@ pub fn differences(expected: &mut Expected, index: usize, arrival: &Arrival) -> 
         return wrong;
     };
 
-    let is_revision = expected.events.get_mut(index).is_some_and(|event| {
-        event.id = event.id.or(delivered.id);
-        is_revision(event, delivered)
-    });
+    let Some(event) = expected.events.get_mut(index) else {
+        return wrong;
+    };
+    let is_id = match hides_id(event, redaction) {
+        true => stand_ins.is_id(index, event, delivered.id),
+        false => {
+            event.id = event.id.or(delivered.id);
+            delivered.id.is_some() && delivered.id == event.id
+        }
+    };
+    let is_revision = match redaction.is_none() {
+        true => is_revision(event, delivered),
+        false => stand_ins.is_revision(index, event, delivered),
+    };
+    let identity = delivered.identity.as_deref();
+    let is_identity = match redaction.identity() {
+        IdentityShown::AsItIs => identity.map(hash) == Some(event.identity),
+        IdentityShown::StandIn => stand_ins.is_person(event, identity),
+        IdentityShown::Nothing => identity.is_none(),
+    };
+
     let Some(event) = expected.events.get(index) else {
         return wrong;
     };
-
-    let fields = fields(expected, event, delivered)
-        .into_iter()
-        .chain([("revision", is_revision)]);
+    let named = [
+        ("id", is_id),
+        ("revision", is_revision),
+        ("identity.id", is_identity),
+    ];
+    let fields = fields(expected, event, delivered, redaction);
+    let fields = named.into_iter().chain(fields);
     let differing = fields.filter(|(_, is_same)| !is_same);
     wrong.extend(differing.map(|(field, _)| field.to_owned()));
 
-    let kinds = PictureKind::ALL.iter();
-    wrong.extend(kinds.filter_map(|kind| picture(expected, event, delivered, *kind)));
+    let picture = |kind: PictureKind| match redaction.hides(Meaning::Picture(kind)) {
+        true => told(delivered, kind),
+        false => picture(expected, event, delivered, kind),
+    };
+    wrong.extend(PictureKind::ALL.iter().copied().filter_map(picture));
     wrong
+}
+
+/// An id is a hash of who somebody is, or of the whole content where nobody knows that.
+fn hides_id(event: &ExpectedEvent, redaction: &Redaction) -> bool {
+    let is_anonymous = event.is_nobody()
+        || matches!(
+            event.person_type,
+            PersonType::Stranger | PersonType::Unknown
+        );
+    redaction.hides(Meaning::IdentityId) || (is_anonymous && !redaction.is_none())
+}
+
+/// The field of a picture that should not be there.
+fn told(delivered: &Delivered, kind: PictureKind) -> Option<String> {
+    let told = delivered.pictures.contains_key(&kind);
+    told.then(|| format!("pictures.{kind}"))
 }
 
 /// An event has one revision live and another for the record; a replay repeats either.
@@ -53,13 +101,13 @@ fn fields(
     expected: &Expected,
     event: &ExpectedEvent,
     delivered: &Delivered,
-) -> [(&'static str, bool); 7] {
+    redaction: &Redaction,
+) -> [(&'static str, bool); 5] {
     let feeds = [Some(event.feed), event.other_feed];
-    let identity = delivered.identity.as_deref().map(hash);
     let score = delivered.score.map(ten_thousandths);
+    let sent = (!redaction.hides(Meaning::Score)).then_some(event.score);
 
     [
-        ("id", delivered.id.is_some() && delivered.id == event.id),
         (
             "feed",
             delivered.feed.is_some() && feeds.contains(&delivered.feed),
@@ -72,8 +120,7 @@ fn fields(
             "person_type",
             delivered.person_type == Some(event.person_type),
         ),
-        ("identity.id", identity == Some(event.identity)),
-        ("match.score", score == Some(event.score)),
+        ("match.score", score == sent),
         (
             "occurred_at",
             delivered.occurred_at == Some(event.occurred_at),

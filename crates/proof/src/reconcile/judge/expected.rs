@@ -64,6 +64,10 @@ impl Revisions {
         }
     }
 
+    pub fn of(&self, is_live: bool) -> Option<Revision> {
+        if is_live { self.live } else { self.record }
+    }
+
     pub fn are_told_apart(&self) -> bool {
         self.live != self.record
     }
@@ -242,6 +246,11 @@ impl Expected {
 }
 
 impl ExpectedEvent {
+    /// It says of nobody who it is.
+    pub fn is_nobody(&self) -> bool {
+        self.identity == hash("")
+    }
+
     /// All that were sent.
     pub fn pictures(&self) -> impl Iterator<Item = Index> {
         self.pictures.into_iter().filter(|index| *index != NONE)

@@ -33,11 +33,16 @@ pub async fn listen(
     sink: Sink,
 ) -> Result<JoinHandle<Result<(), Error>>, Error> {
     let (bus, address) = (sink.bus.clone(), kafka.brokers.clone());
-    let failed = move |error: KafkaError| Error::Listen {
+    let unheard = move |reason: String| Error::Listen {
         bus: bus.clone(),
         address: address.clone(),
-        reason: error.to_string(),
+        reason,
     };
+    if kafka.sasl.as_ref().is_some_and(|sasl| sasl.token.is_some()) {
+        let reason = "brokers that want a token (sasl_mechanism OAUTHBEARER) are not read";
+        return Err(unheard(reason.to_owned()));
+    }
+    let failed = move |error: KafkaError| unheard(error.to_string());
 
     let begin = move || {
         let consumer = settings(&kafka).create()?;

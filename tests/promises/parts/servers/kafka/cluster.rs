@@ -1,7 +1,7 @@
 //! Three nodes that are one Kafka: a topic has three copies, and two of them acknowledge.
 
+use super::Broker;
 use super::node::{Node, settings};
-use super::{Broker, Security};
 
 pub struct Cluster {
     pub nodes: Vec<Broker>,
@@ -55,5 +55,5 @@ impl Cluster {
 fn launch(node: Node, all: &[Node]) -> Broker {
     let directory = tempfile::tempdir().unwrap();
     let settings = settings(directory.path(), node, all);
-    Broker::launch(directory, &settings, Security::None, [node.port, 0, 0, 0])
+    Broker::launch(directory, &settings, node.port, None)
 }

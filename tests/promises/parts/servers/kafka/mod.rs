@@ -2,7 +2,7 @@
 //! are one ([`cluster::Cluster`]).
 //!
 //! A broker takes about 5 CPU seconds to start, so tests share one ([`Broker::shared`]) under topic names of their own; only those
-//! that kill or freeze it, or need TLS and passwords, start another.
+//! that kill or freeze it, or need TLS and passwords ([`Broker::secured`]), start another.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,70 +16,61 @@ use rdkafka::admin::{
 use rdkafka::client::DefaultClientContext;
 
 use self::consumer::{client, consumer, members, nodes, partitions, read_until};
-use self::node::{Node, format, java, secure, settings};
-use crate::parts::child::{Child, PATIENCE, free_port, listens};
-use crate::parts::{authority, thin_line};
+use self::node::{Node, format, java, settings};
+use crate::parts::child::{Child, PATIENCE, listens};
+use crate::parts::thin_line;
 
 pub mod cluster;
 mod consumer;
 mod node;
+mod rights;
+mod ways;
 
 pub use self::consumer::Received;
+pub use self::ways::Ways;
 
 pub const USER: &str = "boxbridge";
 pub const PASSWORD: &str = "a password of the tests";
-
-/// Who may connect how.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Security {
-    /// One listener, for anyone.
-    None,
-    /// Also SASL_PLAINTEXT, SSL and SASL_SSL, for [`USER`] by PLAIN and SCRAM-SHA-512.
-    All,
-}
+/// Has the same password, and no right to anything.
+pub const STRANGER: &str = "stranger";
 
 pub struct Broker {
     child: Child,
     directory: tempfile::TempDir,
     pub port: u16,
-    pub sasl_port: u16,
-    pub ssl_port: u16,
-    pub sasl_ssl_port: u16,
+    ways: Option<Ways>,
 }
 
 impl Broker {
     /// The one that all tests of this process may use, and none may stop.
     pub fn shared() -> &'static Broker {
         static SHARED: OnceLock<Broker> = OnceLock::new();
-        SHARED.get_or_init(|| Broker::start(Security::None))
+        SHARED.get_or_init(Broker::start)
     }
 
-    /// The one with TLS and passwords, shared as well.
+    /// The one with [`Ways`] that ask who comes, shared as well.
     pub fn secured() -> &'static Broker {
         static SECURED: OnceLock<Broker> = OnceLock::new();
-        SECURED.get_or_init(|| Broker::start(Security::All))
+        SECURED.get_or_init(|| Broker::start_with(Some(Ways::make()), None).0)
     }
 
-    pub fn start(security: Security) -> Broker {
-        Broker::start_with(security, None).0
+    pub fn start() -> Broker {
+        Broker::start_with(None, None).0
     }
 
     /// Reached by this address over a line that carries so many bytes a second.
     pub fn behind_a_thin_line(bytes_per_second: u64) -> (Broker, SocketAddr) {
-        let (broker, line) = Broker::start_with(Security::None, Some(bytes_per_second));
+        let (broker, line) = Broker::start_with(None, Some(bytes_per_second));
         (broker, line.unwrap())
     }
 
     fn start_with(
-        security: Security,
+        ways: Option<Ways>,
         bytes_per_second: Option<u64>,
     ) -> (Broker, Option<SocketAddr>) {
         let directory = tempfile::tempdir().unwrap();
         let node = Node::new(1);
-        let Node {
-            port, controller, ..
-        } = node;
-        let [sasl_port, ssl_port, sasl_ssl_port] = std::array::from_fn(|_| free_port());
+        let port = node.port;
         let mut settings = settings(directory.path(), node, &[node]);
         let line =
             bytes_per_second.map(|rate| thin_line::to((Ipv4Addr::LOCALHOST, port).into(), rate));
@@ -91,17 +82,11 @@ impl Broker {
             );
         }
 
-        if security == Security::All {
-            authority::make(directory.path());
-            secure(
-                &mut settings,
-                directory.path(),
-                [port, controller, sasl_port, ssl_port, sasl_ssl_port],
-            );
+        if let Some(ways) = &ways {
+            ways.add_to(&mut settings, directory.path());
         }
 
-        let ports = [port, sasl_port, ssl_port, sasl_ssl_port];
-        let mut broker = Broker::launch(directory, &settings, security, ports);
+        let mut broker = Broker::launch(directory, &settings, port, ways);
         broker.wait();
         (broker, line)
     }
@@ -110,8 +95,8 @@ impl Broker {
     fn launch(
         directory: tempfile::TempDir,
         settings: &BTreeMap<String, String>,
-        security: Security,
-        [port, sasl_port, ssl_port, sasl_ssl_port]: [u16; 4],
+        port: u16,
+        ways: Option<Ways>,
     ) -> Broker {
         let properties: String = settings
             .iter()
@@ -120,7 +105,7 @@ impl Broker {
                 text
             });
         std::fs::write(directory.path().join("server.properties"), properties).unwrap();
-        format(directory.path(), security);
+        format(directory.path());
 
         let child = Child::start(
             &java(directory.path(), "kafka.Kafka"),
@@ -130,9 +115,7 @@ impl Broker {
             child,
             directory,
             port,
-            sasl_port,
-            ssl_port,
-            sasl_ssl_port,
+            ways,
         }
     }
 
@@ -140,9 +123,19 @@ impl Broker {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The authority that signed the broker's certificate.
+    /// Those of [`Broker::secured`].
+    pub fn ways(&self) -> &Ways {
+        self.ways.as_ref().expect("a secured broker")
+    }
+
+    /// The authority that signed the certificate of most ways.
     pub fn ca_file(&self) -> PathBuf {
-        self.directory.path().join("ca.pem")
+        self.ways().certificates.authority()
+    }
+
+    /// Lets a user do everything with a topic.
+    pub fn allow(&self, user: &str, topic: &str) {
+        rights::allow((Ipv4Addr::LOCALHOST, self.port).into(), user, topic);
     }
 
     pub fn kill(&mut self) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use super::{PASSWORD, Security, USER};
+use super::{PASSWORD, STRANGER, USER};
 use crate::parts::child::{free_port, installed};
 
 /// A node of a cluster: its number, from 1, and its ports.
@@ -90,55 +90,19 @@ const COMMON: [(&str, &str); 17] = [
     ("log.segment.bytes", "16777216"),
 ];
 
-pub fn secure(
-    settings: &mut BTreeMap<String, String>,
-    directory: &Path,
-    [port, controller, sasl, ssl, sasl_ssl]: [u16; 5],
-) {
-    let plain = format!(
-        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"{USER}\" password=\"{PASSWORD}\" user_{USER}=\"{PASSWORD}\";"
-    );
-    let scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;".to_owned();
-    let mut set = |key: &str, value: String| settings.insert(key.to_owned(), value);
-    set(
-        "listeners",
-        format!(
-            "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},SASL_PLAINTEXT://127.0.0.1:{sasl},SSL://127.0.0.1:{ssl},SASL_SSL://127.0.0.1:{sasl_ssl}"
-        ),
-    );
-    set(
-        "listener.security.protocol.map",
-        "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL".to_owned(),
-    );
-    set("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-512".to_owned());
-
-    for listener in ["sasl_plaintext", "sasl_ssl"] {
-        set(
-            &format!("listener.name.{listener}.plain.sasl.jaas.config"),
-            plain.clone(),
-        );
-        set(
-            &format!("listener.name.{listener}.scram-sha-512.sasl.jaas.config"),
-            scram.clone(),
-        );
-    }
-    set("ssl.keystore.type", "PEM".to_owned());
-    set(
-        "ssl.keystore.location",
-        directory.join("keystore.pem").display().to_string(),
-    );
-}
-
-pub fn format(directory: &Path, security: Security) {
+/// Makes the storage, with users for those ways that ask who comes.
+pub fn format(directory: &Path) {
     let mut command = java(directory, "kafka.tools.StorageTool");
     command
         .args(["format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c"])
         .arg(directory.join("server.properties"));
-    if security == Security::All {
-        command.args([
-            "--add-scram",
-            &format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]"),
-        ]);
+    for (mechanism, user) in [
+        ("SCRAM-SHA-256", USER),
+        ("SCRAM-SHA-512", USER),
+        ("SCRAM-SHA-512", STRANGER),
+    ] {
+        let credentials = format!("{mechanism}=[name={user},password={PASSWORD}]");
+        command.args(["--add-scram", &credentials]);
     }
 
     let output = command.output().unwrap();
