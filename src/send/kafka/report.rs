@@ -160,12 +160,24 @@ impl State {
     }
 }
 
+/// A broker that hangs up is seen where we read, or where we write.
+const HANGING_UP: [&str; 4] = [
+    "Disconnected: connection closed by peer",
+    "Send failed: Broken pipe",
+    "Send failed: Connection reset by peer",
+    "Receive failed: Connection reset by peer",
+];
+
 /// Without the end, which is another one each time: `(after 3ms in state UP, 2 identical error(s) suppressed)`.
 fn lasting(words: &str) -> String {
     let words = words
         .split_once(" (after ")
         .map_or(words, |(words, _)| words);
-    words.to_owned()
+    let mut hanging_up = HANGING_UP.iter().filter_map(|it| words.split_once(it));
+    match hanging_up.next() {
+        Some((who, _)) => format!("{who}{}", HANGING_UP[0]),
+        None => words.to_owned(),
+    }
 }
 
 /// For a consumer that only asks.

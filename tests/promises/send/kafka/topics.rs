@@ -232,7 +232,7 @@ async fn an_address_that_is_a_black_hole_is_given_up_while_there_is_time_for_the
         .expect("a black hole")
         .to_string();
     let given_up = format!(
-        "{}: no broker answers: no connection came about",
+        "{0}: no broker answers: {0}/bootstrap: Connection setup timed out in state CONNECT",
         hole.address
     );
     assert_eq!(error, given_up, "and not merely waited for");
