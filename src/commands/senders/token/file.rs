@@ -78,7 +78,10 @@ impl Unfinished {
             let own = file.metadata()?;
             let is_ours = own.is_file() && own.uid() == geteuid().as_raw() && own.nlink() <= 1;
             if !is_ours {
-                let why = format!("{} is none of ours: remove it", path.display());
+                let why = format!(
+                    "{} is a link or another user's file: remove it",
+                    path.display()
+                );
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
             }
             flock(&file, FlockOperation::LockExclusive)?;

@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const ASK_FOR: Duration = Duration::from_secs(1);
 
 impl Inner {
-    /// Looks until that `is_over`, and whoever says so wakes this thread.
+    /// Looks until `is_over` is set. Who sets it wakes this thread.
     pub(super) fn look_again_and_again(
         &self,
         consumer: &BaseConsumer<Member>,

@@ -9,17 +9,8 @@ use rdkafka::producer::{BaseProducer, DefaultProducerContext};
 use tokio_util::sync::CancellationToken;
 
 use super::planted::{Run, arrival, listening};
-use super::subscribers::{Sent, options, produce, publish};
+use super::subscribers::{Sent, layers, options, produce, publish};
 use crate::parts::mosquitto::Mosquitto;
-
-fn layers(settings: &[(&str, &str)]) -> Layers {
-    let flags = settings.iter();
-    let flags = flags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    Layers {
-        flags: flags.collect(),
-        ..Layers::default()
-    }
-}
 
 async fn verdict(words: &[&str], settings: &[(&str, &str)]) -> Result<Report, reconcile::Error> {
     let stop = CancellationToken::new();

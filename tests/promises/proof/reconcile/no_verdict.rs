@@ -14,7 +14,7 @@ async fn an_outage_of_the_broker_is_no_quiet() {
     let sent = Sent::new().await;
     let (ledger, url) = (sent.ledger(), format!("mqtt://{}", mosquitto.address()));
     let words: [&str; 6] = ["--ledger", &ledger, "--mqtt", &url, "--until-quiet", "2s"];
-    let layers = layers("send.retry_max", "4s".to_owned());
+    let layers = layers(&[("send.retry_max", "4s")]);
 
     let (ready, is_ready) = tokio::sync::oneshot::channel();
     let tell = move |_: &Listening| ready.send(()).unwrap();

@@ -1,28 +1,19 @@
 //! Routes that leave something out: what arrives is judged by what should be left, and who is told of all the same is found.
 
 use boxbridge::route::RedactKey;
-use boxbridge_config::{Config, Layers};
+use boxbridge_config::Config;
 use boxbridge_event::EventId;
 use boxbridge_proof::reconcile::{self, Delivered, Listening, Recorded, Report, Rules, judge};
 use boxbridge_proof::simulate;
 use tokio_util::sync::CancellationToken;
 
 use super::planted::{Run, listening};
-use super::subscribers::options;
+use super::subscribers::{layers, options};
 use crate::parts::PATIENCE;
 use crate::parts::gateway::Gateway;
 use crate::parts::mosquitto::Mosquitto;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
-
-fn layers(settings: &[(&str, &str)]) -> Layers {
-    let flags = settings.iter();
-    let flags = flags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    Layers {
-        flags: flags.collect(),
-        ..Layers::default()
-    }
-}
 
 /// A run in which stand-ins came, and what `fault` makes of the seventh.
 fn verdict(settings: &[(&str, &str)], fault: impl FnOnce(&mut Delivered)) -> Report {

@@ -123,19 +123,18 @@ impl Sent {
     }
 }
 
-pub fn layers(key: &str, value: String) -> Layers {
+pub fn layers(settings: &[(&str, &str)]) -> Layers {
+    let flags = settings.iter();
+    let flags = flags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     Layers {
-        flags: vec![(key.to_owned(), value)],
+        flags: flags.collect(),
         ..Layers::default()
     }
 }
 
 pub async fn record_mqtt(mosquitto: &Mosquitto, file: &str) -> Recorder {
-    let config = Config::load(&layers(
-        "send.mqtt.url",
-        format!("mqtt://{}", mosquitto.address()),
-    ))
-    .unwrap();
+    let url = format!("mqtt://{}", mosquitto.address());
+    let config = Config::load(&layers(&[("send.mqtt.url", &url)])).unwrap();
     Recorder::start(Sources::all(&config), file.as_ref())
         .await
         .unwrap()
@@ -345,7 +344,7 @@ async fn through_kafka_all_arrives_also_on_topics_that_are_made_later() {
         let _ = ended.recv();
     });
     let brokers = told.recv().unwrap();
-    let config = Config::load(&layers("send.kafka.brokers", brokers.clone())).unwrap();
+    let config = Config::load(&layers(&[("send.kafka.brokers", &brokers)])).unwrap();
     let mut sources = Sources::all(&config);
     sources.buses.retain(|bus: &Source| bus.name == "kafka");
 

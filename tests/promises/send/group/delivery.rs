@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::doors::{ALL, Doors, EMPLOYEE, VIP, all_of, assert_in_order, numbered, post};
+use super::doors::{
+    ALL, Doors, EMPLOYEE, VIP, all_of, assert_in_order, numbered, post, wait_for_kafka,
+};
 use crate::parts::kafka::Broker;
 use crate::parts::site::wait_until;
 
@@ -66,9 +68,7 @@ async fn alerts_overtake_a_backlog_and_an_outage_of_the_broker_costs_nothing() {
         doors.mosquitto.stop();
         post(&gateway, EMPLOYEE, 0..400, 10);
         post(&gateway, VIP, 400..405, 1);
-        wait_until("Kafka has them all", || {
-            gateway.ledger("kafka").delivered == 405
-        });
+        wait_for_kafka(&gateway, 405);
         doors.mosquitto.run();
     });
     let first = all_of(&mut subscriber, 0..405).await;
@@ -97,9 +97,7 @@ async fn a_backlog_that_is_many_times_what_a_gateway_holds_comes_whole() {
     tokio::task::block_in_place(|| {
         doors.mosquitto.stop();
         post(&gateway, EMPLOYEE, 0..1_000, 20);
-        wait_until("Kafka has them all", || {
-            gateway.ledger("kafka").delivered == 1_000
-        });
+        wait_for_kafka(&gateway, 1_000);
         doors.mosquitto.run();
     });
     assert_in_order(&all_of(&mut subscriber, 0..1_000).await);

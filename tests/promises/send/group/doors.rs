@@ -139,6 +139,13 @@ pub fn post(gateway: &Gateway, person_type: u8, numbers: std::ops::Range<usize>,
     }
 }
 
+/// Until Kafka has so many of this gateway's events.
+pub fn wait_for_kafka(gateway: &Gateway, count: u64) {
+    wait_until("Kafka has them all", || {
+        gateway.ledger("kafka").delivered == count
+    });
+}
+
 /// Device and number of what came over MQTT.
 pub fn numbered(message: &Received) -> (String, usize) {
     let event: Value = serde_json::from_slice(&message.payload).unwrap();

@@ -1,6 +1,6 @@
 //! A gateway of a group that is stopped: its queue is delivered, its partitions go to another at once, and nothing is lost.
 
-use super::doors::{Doors, EMPLOYEE, PARTITIONS, all_of, post};
+use super::doors::{Doors, EMPLOYEE, PARTITIONS, all_of, post, wait_for_kafka};
 use crate::parts::gateway::Gateway;
 use crate::parts::kafka::Broker;
 use crate::parts::site::wait_until;
@@ -37,9 +37,7 @@ async fn a_stop_with_a_backlog_for_kafka_and_records_held_out_of_it_empties_its_
         for (turn, person_type) in OF_THE_NORMAL_LANE.into_iter().enumerate() {
             post(&first, person_type, turn * 50..(turn + 1) * 50, 40);
         }
-        wait_until("Kafka has them all", || {
-            first.ledger("kafka").delivered == 200
-        });
+        wait_for_kafka(&first, 200);
         let of_it = [("destination", "drained@kafka")];
         wait_until("it has read some of them", || {
             first.sum("boxbridge_queue_oldest_seconds", &of_it) > 0.0

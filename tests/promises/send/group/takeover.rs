@@ -1,7 +1,6 @@
 //! Gateways come and go: their partitions move, nothing is lost, and each device's events of a type stay in order.
 
-use super::doors::{Doors, EMPLOYEE, PARTITIONS, all_of, assert_in_order, post};
-use crate::parts::site::wait_until;
+use super::doors::{Doors, EMPLOYEE, PARTITIONS, all_of, assert_in_order, post, wait_for_kafka};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_is_killed_leaves_its_partitions_to_another_and_nothing_is_lost() {
@@ -17,9 +16,7 @@ async fn a_gateway_that_is_killed_leaves_its_partitions_to_another_and_nothing_i
         // Whatever they read cannot go out.
         doors.mosquitto.freeze();
         post(&first, EMPLOYEE, 0..200, 40);
-        wait_until("Kafka has them all", || {
-            first.ledger("kafka").delivered == 200
-        });
+        wait_for_kafka(&first, 200);
         first.kill();
         doors.mosquitto.thaw();
     });
@@ -59,9 +56,7 @@ async fn partitions_that_come_back_are_read_on() {
     tokio::task::block_in_place(|| {
         doors.mosquitto.stop();
         post(&first, EMPLOYEE, 0..300, 60);
-        wait_until("Kafka has them all", || {
-            first.ledger("kafka").delivered == 300
-        });
+        wait_for_kafka(&first, 300);
 
         let mut second = doors.start(&[("GATEWAY", "second")]);
         doors.wait_for_partitions(&[&first, &second], 6 * PARTITIONS);

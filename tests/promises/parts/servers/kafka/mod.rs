@@ -48,7 +48,7 @@ impl Broker {
         SHARED.get_or_init(Broker::start)
     }
 
-    /// The one with [`Ways`] that ask who comes, shared as well.
+    /// The one with [`Ways`] that want a login, shared as well.
     pub fn secured() -> &'static Broker {
         static SECURED: OnceLock<Broker> = OnceLock::new();
         SECURED.get_or_init(|| Broker::start_with(Some(Ways::make()), None).0)

@@ -90,7 +90,7 @@ const COMMON: [(&str, &str); 17] = [
     ("log.segment.bytes", "16777216"),
 ];
 
-/// Makes the storage, with users for those ways that ask who comes.
+/// Makes the storage, with users for the ways that want a login.
 pub fn format(directory: &Path) {
     let mut command = java(directory, "kafka.tools.StorageTool");
     command

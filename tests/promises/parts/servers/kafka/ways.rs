@@ -25,7 +25,7 @@ const WAYS: [(&str, &str); 8] = [
     ("SELF_SIGNED", "SSL"),
 ];
 
-/// Who comes by TLS without a certificate is nobody, and may do everything as on the open way.
+/// A client without a certificate has no name on the TLS way, and may do everything, as on the open way.
 const SUPER_USERS: &str = "User:ANONYMOUS;User:boxbridge;User:CN=boxbridge client";
 
 pub struct Ways {
@@ -60,7 +60,7 @@ impl Ways {
         (Ipv4Addr::LOCALHOST, self.ports[way]).into()
     }
 
-    /// What is to be believed of the way that shows a certificate of its own.
+    /// The authority of the way that has a certificate of its own.
     pub fn self_signed(&self) -> &Path {
         &self.self_signed.0
     }
