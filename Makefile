@@ -44,7 +44,7 @@ deb: rust
 test: lint parts instructions
 	tests/steady cargo test $(PROFILE)
 
-# Mode cluster through every fault, and with 1, 2 and 4 gateways, with figures: twenty minutes. RATE=100 where a machine does not carry 300 events a second.
+# Mode cluster through every fault, and with 1, 2 and 4 gateways, with figures: twenty-five minutes. RATE=100 where a machine does not carry 300 events a second.
 cluster-test: rust
 	tests/install/packages $(BUILD_PACKAGES) $(CLUSTER_PACKAGES)
 	for part in kafka versitygw; do tests/install/parts $$part || exit; done

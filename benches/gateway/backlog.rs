@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::answers::Answers;
 use crate::body::{Body, Event};
+use crate::door::Door;
 use crate::load::{Boxes, Connections, Pace};
 use crate::measure::Bench;
 use crate::parts::subscriber::Subscriber;
@@ -63,10 +64,20 @@ pub fn drain(bench: &Bench, row: &Backlog) -> Drained {
 
     let begin = Instant::now();
     let subject = Subject::Gateway(row.sinks);
-    let mut server = Server::start(&subject, &bench.program, &bench.parts, directory.path());
+    let mut server = Server::start(
+        &subject,
+        Door::Open,
+        &bench.program,
+        &bench.parts,
+        directory.path(),
+    );
     // No pictures: an alert waits for those, and that is the store's time.
     let body = Body::new(0, DEVICES, BLACKLIST);
-    let boxes = Boxes::new(server.address, body, Connections::Kept);
+    let boxes = Boxes::new(
+        Door::Open.key(server.address, &bench.parts),
+        body,
+        Connections::Kept,
+    );
     boxes.send(Pace::Saturated(1), Duration::ZERO);
     let (start, before) = (begin.elapsed(), server.cpu());
 

@@ -5,8 +5,7 @@
 
 use std::io::{self, IoSlice};
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 /// Enrolled photos that differ: a store that has one need not take it again.
 const PEOPLE: u64 = 100;
@@ -104,7 +103,7 @@ impl Body {
         &self,
         head: &[u8],
         event: &Event,
-        stream: &mut TcpStream,
+        stream: &mut (impl AsyncWrite + Unpin),
     ) -> io::Result<()> {
         let digits = self.digits(event);
         let pieces = self.pieces(&digits);
@@ -120,7 +119,7 @@ impl Body {
                 written => IoSlice::advance_slices(&mut rest, written),
             }
         }
-        Ok(())
+        stream.flush().await
     }
 
     fn digits(&self, event: &Event) -> Vec<String> {

@@ -6,19 +6,20 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use boxbridge_proof::simulate::{Line, Way};
 use tokio::io::AsyncReadExt;
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::answers::Answers;
 use crate::body::{Body, Event};
+use crate::door::Key;
 
 /// So long after an answer is due, the sender gives up on it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,7 +44,7 @@ pub enum Connections {
 
 /// Requests to one server; their events are numbered from the first run on.
 pub struct Boxes {
-    to: SocketAddr,
+    way: Way,
     body: Body,
     head: String,
     connections: Connections,
@@ -51,18 +52,19 @@ pub struct Boxes {
 }
 
 impl Boxes {
-    pub fn new(to: SocketAddr, body: Body, connections: Connections) -> Arc<Boxes> {
+    pub fn new(key: Key, body: Body, connections: Connections) -> Arc<Boxes> {
+        let Key { way, path } = key;
         let close = match connections {
             Connections::Kept => "",
             Connections::Close => "Connection: close\r\n",
         };
         let head = format!(
-            "POST /RealTimeEvent HTTP/1.1\r\nHost: {to}\r\nContent-Type: application/json\r\n{close}Content-Length: {}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n{close}Content-Length: {}\r\n\r\n",
             body.len()
         );
 
         Arc::new(Boxes {
-            to,
+            way,
             body,
             head,
             connections,
@@ -152,7 +154,7 @@ impl Boxes {
     }
 
     /// One request and its answer; `open` is the connection before and after, if there is one.
-    async fn one(&self, open: &mut Option<TcpStream>, due: Instant, answers: &RefCell<Answers>) {
+    async fn one(&self, open: &mut Option<Line>, due: Instant, answers: &RefCell<Answers>) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let taken = open.take();
         let answered = tokio::time::timeout(PATIENCE, self.exchange(number, taken)).await;
@@ -171,14 +173,10 @@ impl Boxes {
         }
     }
 
-    async fn exchange(
-        &self,
-        number: u64,
-        open: Option<TcpStream>,
-    ) -> io::Result<(u16, Option<TcpStream>)> {
+    async fn exchange(&self, number: u64, open: Option<Line>) -> io::Result<(u16, Option<Line>)> {
         let mut stream = match open {
             Some(stream) => stream,
-            None => connect(self.to, number).await?,
+            None => self.way.open(Some(source(number))).await?,
         };
         let time_ms = SystemTime::UNIX_EPOCH
             .elapsed()
@@ -219,17 +217,13 @@ fn keep_time(
     }
 }
 
-async fn connect(to: SocketAddr, number: u64) -> io::Result<TcpStream> {
-    let socket = TcpSocket::new_v4()?;
-    let source = Ipv4Addr::new(127, 0, 1, 1 + (number % SOURCES) as u8);
-    socket.bind((source, 0).into())?;
-    let stream = socket.connect(to).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
+/// The address of the box that sends this event.
+fn source(number: u64) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 1, 1 + (number % SOURCES) as u8)
 }
 
 /// The status of an answer, once it has come whole.
-async fn read_answer(stream: &mut TcpStream) -> io::Result<u16> {
+async fn read_answer(stream: &mut Line) -> io::Result<u16> {
     let mut read = Vec::with_capacity(4096);
     loop {
         if stream.read_buf(&mut read).await? == 0 {

@@ -18,6 +18,7 @@ use clap::Parser;
 mod answers;
 mod backlog;
 mod body;
+mod door;
 mod load;
 mod machine;
 mod measure;

@@ -68,10 +68,20 @@ impl Bench {
 
     fn slice(&self, run: &Run, program: &Path) -> Slice {
         let directory = self.directory_with(run.waiting);
-        let mut server = Server::start(&run.subject, program, &self.parts, directory.path());
+        let mut server = Server::start(
+            &run.subject,
+            run.door,
+            program,
+            &self.parts,
+            directory.path(),
+        );
         let load = &run.load;
         let body = Body::new(load.body_bytes, load.devices, VISITOR);
-        let boxes = Boxes::new(server.address, body, load.connections);
+        let boxes = Boxes::new(
+            run.door.key(server.address, &self.parts),
+            body,
+            load.connections,
+        );
         let pace = boxes.settle(load.pace, self.slice / 2);
         boxes.send(pace, WARM_UP);
         server.wait_delivered();

@@ -30,6 +30,7 @@ pub struct Parts {
     mosquitto: OnceCell<mosquitto::Mosquitto>,
     kafka: OnceCell<kafka::Broker>,
     bucket: OnceCell<s3::Server>,
+    certificates: OnceCell<certificates::Certificates>,
 }
 
 impl Parts {
@@ -46,5 +47,10 @@ impl Parts {
     /// The endpoint of versitygw.
     pub fn bucket(&self) -> String {
         self.bucket.get_or_init(s3::Server::start).endpoint()
+    }
+
+    pub fn certificates(&self) -> &certificates::Certificates {
+        self.certificates
+            .get_or_init(certificates::Certificates::make)
     }
 }

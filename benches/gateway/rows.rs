@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::door::Door;
 use crate::load::{Connections, Pace};
 use crate::server::{Sinks, Subject};
 
@@ -23,6 +24,7 @@ pub struct Row {
 pub struct Run {
     pub subject: Subject,
     pub load: Load,
+    pub door: Door,
     /// Records that wait in its log before it starts.
     pub waiting: u64,
 }
@@ -45,7 +47,7 @@ pub struct Load {
 
 /// A backlog has so many records.
 pub fn all(waiting: u64) -> Vec<Row> {
-    [durable(), delivered(), scale(waiting), peers()].concat()
+    [durable(), delivered(), scale(waiting), doors(), peers()].concat()
 }
 
 /// Request → durable record: every destination is away.
@@ -115,6 +117,23 @@ fn scale(waiting: u64) -> Vec<Row> {
     ]
 }
 
+/// Boxes that show a token, or come over TLS with a handshake for each event: beside the gateway itself without either.
+fn doors() -> Vec<Row> {
+    let idle = Run::of(
+        Subject::Gateway(Sinks::AWAY),
+        Load::per_second(150.0).close(),
+    );
+    let row = |name, door| Row {
+        name,
+        beside: idle.clone(),
+        gateway: Run {
+            door,
+            ..idle.clone()
+        },
+    };
+    vec![row("tokens", Door::Tokens(10_000)), row("tls", Door::Tls)]
+}
+
 /// The same work done by an afternoon's FastAPI.
 fn peers() -> Vec<Row> {
     let row = |name, load| Row {
@@ -158,6 +177,7 @@ impl Run {
         Run {
             subject,
             load,
+            door: Door::Open,
             waiting: 0,
         }
     }
@@ -217,6 +237,6 @@ impl fmt::Display for Run {
         if self.waiting > 0 {
             write!(f, ", {} waiting", self.waiting)?;
         }
-        Ok(())
+        write!(f, "{}", self.door)
     }
 }

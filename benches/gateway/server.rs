@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::door::Door;
 use crate::parts::child::{Child, free_port, installed, listens};
 use crate::parts::{Parts, s3};
 
@@ -144,13 +145,19 @@ pub struct Server {
 
 impl Server {
     /// Starts it over `directory`; it listens when this returns, though a gateway may still be opening its log.
-    pub fn start(subject: &Subject, program: &Path, parts: &Parts, directory: &Path) -> Server {
+    pub fn start(
+        subject: &Subject,
+        door: Door,
+        program: &Path,
+        parts: &Parts,
+        directory: &Path,
+    ) -> Server {
         let (port, admin) = (free_port(), free_port());
         let (command, admin) = match subject {
             Subject::PlainLoop => (plain_loop(port, directory), None),
             Subject::Peer => (peer(port, directory, parts), None),
             Subject::Gateway(sinks) => (
-                gateway(program, [port, admin], directory, *sinks, parts),
+                gateway(program, [port, admin], directory, (*sinks, door), parts),
                 (!sinks.is_away()).then_some(admin),
             ),
         };
@@ -159,7 +166,7 @@ impl Server {
         child.wait_until("a server", Duration::from_secs(30), || listens(port));
         Server {
             child,
-            address: ([127, 0, 0, 1], port).into(),
+            address: address(port),
             admin,
         }
     }
@@ -215,6 +222,10 @@ impl Server {
     }
 }
 
+fn address(port: u16) -> SocketAddr {
+    ([127, 0, 0, 1], port).into()
+}
+
 /// Where a gateway keeps its log, below the directory it is started over.
 pub fn data_dir(directory: &Path) -> PathBuf {
     directory.join("data")
@@ -224,12 +235,11 @@ fn gateway(
     program: &Path,
     [port, admin]: [u16; 2],
     directory: &Path,
-    sinks: Sinks,
+    (sinks, door): (Sinks, Door),
     parts: &Parts,
 ) -> Command {
     let mut settings = vec![
         format!("data_dir={}", data_dir(directory).display()),
-        format!("ingest.listen=127.0.0.1:{port}"),
         format!("admin.listen=127.0.0.1:{admin}"),
         "send.store.links.listen=127.0.0.1:0".to_owned(),
         "gateway=bench".to_owned(),
@@ -238,6 +248,7 @@ fn gateway(
         "ingest.in_flight_max_bytes=256MiB".to_owned(),
     ];
     settings.extend(sinks.settings(parts));
+    settings.extend(door.settings(address(port), directory, parts));
 
     let mut command = Command::new(program);
     for setting in settings {

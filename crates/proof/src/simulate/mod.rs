@@ -23,6 +23,7 @@ mod vendor; // how a firmware writes it
 pub use error::Error;
 pub use film::{Film, Shot};
 pub use ledger::{Entry, Ledger, Marker, Sent};
+pub use line::{Line, Way};
 pub use mix::Mix;
 pub use options::{FirmwareMix, Options, duration};
 pub use outcome::{Outcome, Quantiles};

@@ -9,7 +9,7 @@ use boxbridge_event::{PersonType, Timestamp};
 use boxbridge_proof::faces::{self, Door, Sitter};
 
 /// Of somebody, as a box sends them.
-fn pictures(identity: &str) -> Value {
+pub fn pictures(identity: &str) -> Value {
     let person_type = PersonType::Blacklist;
     let sitter = Sitter {
         identity,

@@ -59,16 +59,17 @@ impl Haproxy {
     /// The shipped settings, with these gateways' addresses for boxes and for health in place of their names.
     pub fn before(gateways: &[(SocketAddr, SocketAddr)]) -> Haproxy {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let mut config = SHIPPED
+        let config = SHIPPED
             .replace("bind :9528", &format!("bind {address}"))
             .replace("bind :8404", &format!("bind 127.0.0.1:{}", free_port()));
-        for (number, (ingest, admin)) in gateways.iter().enumerate() {
-            let name = format!("gateway-{}", number + 1);
-            let shipped = format!("server {name} {name}:9528");
-            assert!(config.contains(&shipped), "no {shipped:?} in {SHIPPED}");
-            let here = format!("server {name} {ingest} port {}", admin.port());
-            config = config.replace(&shipped, &here);
-        }
+        let line = |(number, (ingest, admin)): (usize, &(SocketAddr, SocketAddr))| {
+            format!(
+                "    server gateway-{number} {ingest} port {}\n",
+                admin.port()
+            )
+        };
+        let servers: String = (1..).zip(gateways).map(line).collect();
+        let config = with_servers(&config, &servers);
         Haproxy::run(tempfile::tempdir().unwrap(), address, &config)
     }
 
@@ -95,4 +96,11 @@ impl Haproxy {
             .log_end()
             .contains("Health check for server boxes/gateway succeeded")
     }
+}
+
+/// These lines in place of the shipped ones.
+fn with_servers(config: &str, servers: &str) -> String {
+    let (before, shipped) = config.split_once("    server ").expect("servers");
+    let (_, after) = shipped.split_once("\n\n").expect("what follows them");
+    format!("{before}{servers}\n{after}")
 }
