@@ -188,6 +188,8 @@ impl Shared {
             .set("heartbeat.interval.ms", milliseconds(HEARTBEAT))
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
+            // No gateway writes in a transaction. One that somebody begins and does not end would hold back every alert behind it.
+            .set("isolation.level", "read_uncommitted")
             // What is new to the group has to be delivered from its beginning.
             .set("auto.offset.reset", "earliest")
             .set(
