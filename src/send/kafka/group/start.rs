@@ -58,18 +58,18 @@ impl Kafka {
 
 fn begin(shared: &Shared, membership: &Membership) -> Result<(), String> {
     let group = &membership.group;
-    let consumer = shared
-        .consumer(group)
-        .create_with_context(shared.listener(None));
-    let begun = consumer.and_then(|consumer: BaseConsumer<Listener>| {
-        // A token is had here; nothing is read, as nothing is subscribed to.
-        let _ = consumer.poll(Duration::ZERO);
-        begin_at_the_end(&Asking {
-            consumer,
-            membership,
-        })
-    });
-    begun.map_err(|error| format!("group {group}: {error}"))
+    let said = |error: KafkaError| format!("group {group}: {error}");
+    let listener = shared.listener(None);
+    let consumer = shared.consumer(group).create_with_context(listener);
+    let consumer: BaseConsumer<Listener> = consumer.map_err(said)?;
+    // Nobody polls it, so it would not ask for one.
+    shared.show_token(consumer.client())?;
+
+    let asking = Asking {
+        consumer,
+        membership,
+    };
+    begin_at_the_end(&asking).map_err(said)
 }
 
 /// What a gateway asks the brokers of a group that may be new, and tells them.
