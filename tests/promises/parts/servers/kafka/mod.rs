@@ -23,12 +23,11 @@ use crate::parts::thin_line;
 pub mod cluster;
 mod consumer;
 mod node;
-mod produce;
+pub mod produce;
 mod rights;
 mod ways;
 
 pub use self::consumer::Received;
-pub use self::produce::{Odd, Transaction};
 pub use self::ways::Ways;
 
 pub const USER: &str = "boxbridge";

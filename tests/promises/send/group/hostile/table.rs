@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::parts::kafka::{Odd, Transaction};
+use crate::parts::kafka::produce::{Odd, Transaction};
 
 pub const LIVE: &str = "boxbridge/default/events/vip/";
 const MIB: usize = 1 << 20;
