@@ -18,8 +18,8 @@ pub use ages::Ages;
 pub use count::{Counter, ReceivedCounts};
 pub use deliver::{
     AsidePlace, Backlog, Consumed, Counted, Delivery, DiskLog, Fetches, Found, FoundStanding,
-    Handover, Intake, Lately, Noted, OutOfKafka, ParsedEvents, Pauses, Records, Terms, Unplaced,
-    Until, deliver, window_of,
+    Handover, Intake, Lately, Noted, OutOfKafka, ParsedEvents, Pauses, Records, Sources, Terms,
+    Unplaced, Until, deliver, window_of,
 };
 pub use devices::Devices;
 pub use documents::Documents;

@@ -37,7 +37,7 @@ pub use pauses::{Noted, Pauses};
 pub use pictures::Fetches;
 pub use records::{
     Consumed, Counted, DiskLog, Found, FoundStanding, Handover, Intake, Lately, OutOfKafka,
-    Records, Until,
+    Records, Sources, Until,
 };
 pub use set_aside::{AsidePlace, Unplaced};
 

@@ -34,3 +34,14 @@ impl Limits {
         }
     }
 }
+
+/// Whether a text nests no deeper, and has nothing in it that no body may have: a number that no double holds, half a character.
+pub fn keeps_within(text: &str, depth_max: usize) -> bool {
+    let limits = Limits {
+        depth_max,
+        events_max: usize::MAX,
+        pictures_max: usize::MAX,
+        event_max_bytes: usize::MAX,
+    };
+    scan::scan(text, &limits).is_ok()
+}

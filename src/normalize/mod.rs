@@ -29,9 +29,10 @@ mod status_report;
 mod value;
 
 pub use dialect::table;
-pub use limits::Limits;
 pub use limits::cost::{Cost, Outline};
 pub use limits::repair_memory::RepairBudget;
+pub use limits::{Limits, keeps_within};
+pub use reading::LEVEL_MAX;
 pub use status_report::{BoxReport, DeviceReport, StatusReport, status_report};
 pub use value::embedding::may_be_in as may_hold_embedding;
 

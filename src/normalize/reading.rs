@@ -27,6 +27,8 @@ pub(super) mod json_object;
 mod sent;
 mod warnings;
 
+pub use assemble::LEVEL_MAX;
+
 /// A repair may take the memory of this many largest events: decoded, taken out of a text twice, and edited.
 const REPAIR_EVENTS: usize = 4;
 

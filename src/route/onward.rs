@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::{CLOCK_STEP_MS, Router, Sending, Still, left_of, topic};
+use super::{CLOCK_STEP_MS, Router, Sending, Still, kafka_topic, left_of, topic};
 use boxbridge_config::{Field, Part, Template};
 use boxbridge_event::{Carried, Event, Feed, Lane, Message, PersonType};
 
@@ -37,7 +37,7 @@ impl Router {
         })
     }
 
-    /// Whether it is no longer there than one may act on it, but for what clocks differ.
+    /// Whether it is there no longer than one may act on it, and not from a time to come, but for what clocks differ.
     fn reached_kafka_in_time(
         &self,
         event: &Event,
@@ -46,7 +46,8 @@ impl Router {
     ) -> bool {
         let act_before = self.act_before(event, sending.replay);
         let live_for = act_before.map_or(0, |moment| moment.since(event.received_at));
-        sending.now.since(carried.timestamp) <= live_for.saturating_add(CLOCK_STEP_MS)
+        let since = sending.now.since(carried.timestamp);
+        (-CLOCK_STEP_MS..=live_for.saturating_add(CLOCK_STEP_MS)).contains(&since)
     }
 
     /// The lane of an event that went over Kafka: the event alone says so, never a clock.
@@ -55,6 +56,25 @@ impl Router {
             true => self.routes.of(person_type).lane,
             false => Lane::Normal,
         }
+    }
+
+    /// Where an event of this type, feed and site goes on Kafka.
+    pub fn kafka_topic_of(
+        &self,
+        person_type: PersonType,
+        feed: Feed,
+        site: &str,
+    ) -> Option<String> {
+        let template = self.routes.of(person_type).kafka_topic.as_ref()?;
+        Some(kafka_topic(template, site, person_type, feed))
+    }
+
+    /// Whether every type goes to the same topics on Kafka as by the other.
+    pub fn has_kafka_topics_of(&self, other: &Router) -> bool {
+        let mut routes = self.routes.iter();
+        routes.all(|(person_type, route)| {
+            route.kafka_topic == other.routes.of(person_type).kafka_topic
+        })
     }
 
     /// The topics on Kafka that an event of such a type can stand in: what stands around the site, in pieces.

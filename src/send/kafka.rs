@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use super::patience::Patience;
 use super::{ConnectError, Destination};
 use crate::system::fault::Fault;
+use boxbridge_connect::token::Tokens;
 use boxbridge_event::{ByLane, Lane, Message};
 
 mod aside;
@@ -77,7 +78,7 @@ struct Shared {
     /// The brokers refuse us, whatever the record: one at a time, until one is taken.
     is_refused: ByLane<AtomicBool>,
     /// What they are shown, where that is a token.
-    tokens: Option<Arc<client::Tokens>>,
+    tokens: Option<Arc<Tokens>>,
     /// How long brokers may be silent.
     patience: ByLane<Patience>,
 }
@@ -171,7 +172,7 @@ impl Destination for Kafka {
 impl Shared {
     fn new(config: boxbridge_config::Kafka, topics: Vec<String>, limits: Limits) -> Shared {
         Shared {
-            tokens: client::Tokens::of(&config).map(Arc::new),
+            tokens: Tokens::of(&config).map(Arc::new),
             config,
             limits,
             names: Mutex::new(topics),

@@ -32,7 +32,9 @@ pub use normalize::{Normalize, ScoreScale};
 pub use queue::{OnFull, Queue};
 pub use reader::effect::Effect;
 pub use reader::units::{duration, size};
-pub use route::{Format, IdentityShown, PicturePolicy, PictureWait, Redaction, Route, Routes};
+pub use route::{
+    Format, IdentityShown, LIVE_MAX, PicturePolicy, PictureWait, Redaction, Route, Routes,
+};
 pub use schema::schema;
 pub use send::{
     Broker, BrokerUsers, Bucket, DEVICE_STATUS_TOPIC, Destination, Embedded, Kafka, Kind, LinkMode,

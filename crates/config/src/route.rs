@@ -328,7 +328,8 @@ const POLICIES: [(&str, PicturePolicy); 3] = [
     ("drop", PicturePolicy::Drop),
 ];
 
-const LIVE_MAX: Duration = Duration::from_secs(86_400);
+/// The longest `live_for`.
+pub const LIVE_MAX: Duration = Duration::from_secs(86_400);
 
 /// Under `live_for`, which [`Route::check`] holds it to.
 fn picture_wait(read: &mut Reader, key: &str) -> PictureWait {

@@ -41,6 +41,8 @@ pub struct Carried {
     pub attributes: Vec<(&'static str, String)>,
     /// The bus's own time of it.
     pub timestamp: Timestamp,
+    /// Where it stands there, for people.
+    pub place: String,
 }
 
 /// What a record was before it was set aside: the source that sends it again numbers it anew.

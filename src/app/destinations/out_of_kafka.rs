@@ -19,7 +19,7 @@ use super::deliveries::{Common, Deliveries};
 use super::kafka;
 use super::told::{Tell, Told, keep_delivering, tell};
 use crate::gateway::{
-    AsidePlace, Consumed, Counted, Delivery, Handover, Intake, Lately, Onward, OutOfKafka,
+    AsidePlace, Consumed, Counted, Delivery, Handover, Intake, Lately, Onward, OutOfKafka, Sources,
 };
 use crate::route::Router;
 use crate::send::contact::Contact;
@@ -86,7 +86,8 @@ impl Deliveries<'_> {
         let lately = Arc::new(ByLane::new(|_| {
             Arc::new(Lately::within(self.config.normalize.dedupe_window))
         }));
-        let shared = (&router, &counted, &lately);
+        let sources = Arc::new(Sources::of(self.router(source)));
+        let shared = (&router, &sources, &counted, &lately);
         let groups = match self.groups((settings, source), &kafka.now(), shared) {
             Ok(groups) => Arc::new(groups),
             Err(error) => {
@@ -102,6 +103,7 @@ impl Deliveries<'_> {
             destination: Arc::clone(&settings.name),
             source: Arc::clone(&source.name),
             handover: Handover::new(through),
+            sources,
             counted,
             groups,
             lately,
@@ -130,11 +132,17 @@ impl Deliveries<'_> {
             &boxbridge_config::Destination,
         ),
         kafka: &Kafka,
-        (router, counted, lately): (&Arc<Router>, &Arc<Counted>, &LatelyRead),
+        (router, sources, counted, lately): (
+            &Arc<Router>,
+            &Arc<Sources>,
+            &Arc<Counted>,
+            &LatelyRead,
+        ),
     ) -> io::Result<ByLane<Arc<Group>>> {
         let join = |lane| {
             let lately = Arc::clone(lately.of(lane));
-            let intake = Intake::new(lane, Arc::clone(router), lately, Arc::clone(counted));
+            let routed = (Arc::clone(router), Arc::clone(sources));
+            let intake = Intake::new(lane, routed, lately, Arc::clone(counted));
             kafka.join(self.membership(settings, source, (lane, router)), intake)
         };
         let (urgent, normal) = (join(Lane::Urgent)?, join(Lane::Normal)?);
@@ -278,6 +286,7 @@ impl FromKafka {
                 let topics = deliveries.topics(source, (lane, &self.lanes));
                 group.adopt(&kafka, topics);
             }
+            self.consumed.sources.add(deliveries.router(source));
             self.aside.adopt(&kafka);
             self.kafka.replace(kafka);
         }

@@ -9,7 +9,7 @@ mod out_of_kafka;
 mod until;
 
 pub use counted::{Consumed, Counted, Found, FoundStanding};
-pub use intake::{Intake, Lately};
+pub use intake::{Intake, Lately, Sources};
 pub use out_of_kafka::OutOfKafka;
 pub use until::{Handover, Until};
 

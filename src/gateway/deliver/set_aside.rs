@@ -11,7 +11,7 @@ use super::backlog::Ending;
 use super::{Delivery, Records};
 use crate::gateway::kept::{Aside, SetAside, Why};
 use crate::send::Rejection;
-use crate::send::kafka::{AsideTopic, LeftAside, Refused};
+use crate::send::kafka::{AsideTopic, LeftAside, NotPut, Refused};
 use crate::send::window::{Extent, TopicClass};
 use crate::system::fault::Fault;
 use boxbridge_event::{Message, PictureVerdict, Record, Timestamp};
@@ -204,7 +204,12 @@ impl<D, R, S: Records> Delivery<D, R, S> {
                 )
             }
             AsidePlace::Topic(topic, destination) => {
-                let put = topic.put(&placing.left_aside(destination)).await;
+                let left = placing.left_aside(destination);
+                let put = match topic.put(&left).await {
+                    // It stands on Kafka where it came from, and what is put says where.
+                    Err(NotPut::Message(why)) => topic.put(&left.without_content(why)).await,
+                    put => put,
+                };
                 put.map_err(|error| error.to_string())
             }
         }
@@ -224,8 +229,9 @@ impl Placing {
             attempts: aside.why.attempts,
             topic: aside.topic.as_deref(),
         };
+        let from = carried.map(|it| ("from", it.place.clone()));
         LeftAside {
-            about: refused.about(),
+            about: refused.about().into_iter().chain(from).collect(),
             message: Message {
                 topic: String::new(),
                 key: carried.map(|it| it.key.clone()).unwrap_or_default(),

@@ -19,8 +19,8 @@ use boxbridge_event::{
 
 /// NTP keeps a clock within milliseconds; a clock that is off by more than this was never set.
 const SKEW_MAX_MS: u64 = 5 * 60 * 1_000;
-/// A longer device id is cut and gets a hash at its end: it becomes part of topics, which have limits.
-const DEVICE_ID_MAX: usize = 256;
+/// A longer text that becomes a level of a topic is cut, and gets a hash at its end: topics have limits.
+pub const LEVEL_MAX: usize = 256;
 
 /// The event, still without its revision; its content digest, of which the revision is made; and the box's document, without pictures.
 pub(in crate::normalize) fn assemble(
@@ -345,7 +345,7 @@ impl Assembly<'_, '_> {
 
     /// Cuts a text that becomes a topic level; the hash at its end keeps two devices apart.
     fn shorten(&mut self, text: String, field: &Field) -> String {
-        if text.len() <= DEVICE_ID_MAX {
+        if text.len() <= LEVEL_MAX {
             return text;
         }
 
@@ -353,7 +353,7 @@ impl Assembly<'_, '_> {
         let hash = digest::sha256_hex(text.as_bytes());
         let hash = hash.get(..16).unwrap_or_default();
         let start = text
-            .get(..text.floor_char_boundary(DEVICE_ID_MAX - hash.len() - 1))
+            .get(..text.floor_char_boundary(LEVEL_MAX - hash.len() - 1))
             .unwrap_or_default();
         format!("{start}~{hash}")
     }

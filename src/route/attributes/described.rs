@@ -163,6 +163,14 @@ const fn maybe(
 }
 
 impl Attribute {
+    /// What it always says.
+    pub fn constant(&self) -> Option<&'static str> {
+        match self.form {
+            Form::Const(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// What its value may be, as JSON Schema.
     pub fn schema(&self) -> Value {
         let words = |words: Vec<&str>| json!({"type": "string", "enum": words});

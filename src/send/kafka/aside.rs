@@ -220,6 +220,14 @@ impl Refused<'_> {
 }
 
 impl LeftAside {
+    /// What is said of it, where it is itself too much for this topic.
+    pub fn without_content(mut self, why: String) -> LeftAside {
+        self.about.push(("left_out", why));
+        self.message.attributes.clear();
+        self.message.payload.clear();
+        self
+    }
+
     /// Those of the message, and behind them why it lies here.
     fn headers(&self) -> OwnedHeaders {
         let about = self.about.iter();

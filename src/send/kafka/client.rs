@@ -1,4 +1,4 @@
-//! Our settings → librdkafka's. A token that brokers are to be shown is had by `token`.
+//! Our settings → librdkafka's. `token` shows a client the token that brokers are to be shown.
 //!
 //! Promises: a producer gives up no message by itself and keeps the order (idempotent, `acks=all`, no time limit); a topic is never made by being
 //! named; a dead address is given up while there is time for the next.
@@ -10,7 +10,7 @@ use rdkafka::config::RDKafkaLogLevel;
 
 mod token;
 
-pub(super) use token::Tokens;
+pub(super) use token::as_asked;
 
 use super::batch::BATCH_BYTES;
 use super::{Shared, WINDOWS};

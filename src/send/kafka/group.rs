@@ -20,6 +20,7 @@ use boxbridge_event::{PersonType, Record, Sequence, Timestamp};
 
 mod clock;
 mod flow;
+mod headers;
 mod holdings;
 mod lags;
 mod member;

@@ -17,7 +17,8 @@ use rdkafka::producer::ProducerContext;
 use tokio::sync::mpsc;
 
 use super::Shared;
-use super::client::Tokens;
+use super::client::as_asked;
+use boxbridge_connect::token::Tokens;
 use boxbridge_event::Sequence;
 
 /// The end of a message, or of the producer.
@@ -102,7 +103,7 @@ impl ClientContext for Listener {
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
         let tokens = self.tokens.as_ref();
         let tokens = tokens.ok_or("nobody lends one")?;
-        Ok(tokens.show()?)
+        Ok(as_asked(&tokens.show()?))
     }
 
     fn log(&self, _: RDKafkaLogLevel, facility: &str, line: &str) {

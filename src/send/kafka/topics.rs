@@ -150,19 +150,23 @@ impl Asker {
         let mut found = self.find(names)?;
         let patience = began.elapsed() * PATIENCE;
 
-        // Where we may not make or read something, it stays as it is. With a token we cannot: rdkafka's admin client asks for none.
-        if self.shared.tokens.is_none()
-            && let Ok(admin) = self
-                .shared
-                .client()
-                .create_with_context(self.shared.listener(None))
-        {
+        // Where we may not make or read something, it stays as it is.
+        if let Ok(admin) = self.admin() {
             if missing == Missing::Make {
                 self.make(&admin, &mut found.topics);
             }
             self.read_limits(&admin, &mut found, patience);
         }
         Ok(found)
+    }
+
+    fn admin(&self) -> Result<AdminClient<Listener>, String> {
+        let listener = self.shared.listener(None);
+        let admin = self.shared.client().create_with_context(listener);
+        let admin: AdminClient<Listener> = admin.map_err(|error| error.to_string())?;
+        // It would never ask for one.
+        self.shared.show_token(admin.inner())?;
+        Ok(admin)
     }
 
     fn left(&self) -> Duration {

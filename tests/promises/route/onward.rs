@@ -15,6 +15,7 @@ fn carried(message: &Message) -> Carried {
         key: message.key.clone(),
         attributes: message.attributes.clone(),
         timestamp: message.timestamp,
+        place: "topic, partition 0, offset 0".to_owned(),
     }
 }
 
@@ -51,7 +52,8 @@ fn payload_and_attributes_pass_as_they_are_and_the_topic_is_that_of_now() {
 
 /// The gateway that received it may have had a clock that was ahead.
 #[test]
-fn what_has_been_on_kafka_for_longer_than_one_may_act_is_late_whatever_it_says_itself() {
+fn what_has_been_on_kafka_for_longer_than_one_may_act_or_is_not_there_yet_is_late_whatever_it_says_itself()
+ {
     let router = router(&[]);
     let (message, event) = over_kafka(&router, &pictured().event, &at(1_000));
     let topic = |on_kafka_since: i64| {
@@ -65,6 +67,8 @@ fn what_has_been_on_kafka_for_longer_than_one_may_act_is_late_whatever_it_says_i
     };
     assert_eq!(topic(65_000), LIVE);
     assert_eq!(topic(65_001), LATE);
+    assert_eq!(topic(-5_000), LIVE);
+    assert_eq!(topic(-5_001), LATE);
 }
 
 #[test]

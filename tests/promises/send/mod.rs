@@ -4,7 +4,7 @@ mod consumers;
 mod destinations;
 #[cfg(feature = "embedded-broker")]
 mod embedded;
-mod group;
+pub mod group;
 mod kafka;
 mod keys;
 mod mqtt;

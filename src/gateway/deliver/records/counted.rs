@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::intake::{Lately, Seen};
+use super::intake::{Lately, Seen, Sources};
 use super::until::Handover;
 use crate::gateway::Answered;
 use crate::metrics;
@@ -24,6 +24,8 @@ pub struct Consumed {
     pub source: Arc<str>,
     /// Which events those are.
     pub handover: Arc<Handover>,
+    /// Which of them may stand in which topic.
+    pub sources: Arc<Sources>,
     pub counted: Arc<Counted>,
     pub groups: Arc<ByLane<Arc<Group>>>,
     /// What this gateway has read of them.

@@ -1,9 +1,8 @@
 //! A record on Kafka → a record of a lane, or nothing.
 //!
 //! Promises: the two lanes of a destination share its records out by what stands in them alone, so each goes out by one of them. What is no event
-//! of ours is counted and passed over; so is a repeat, of which the first goes out. Deliberately reads no more than the head of an event.
+//! of ours (`ours`) is counted and passed over; so is a repeat, of which the first goes out. Deliberately changes nothing in a record.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -11,28 +10,30 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use serde::Deserialize;
 
 use super::Counted;
 use crate::gateway::{Answered, Column};
 use crate::metrics;
 use crate::route::Router;
-use crate::route::attributes::OF_EVENT;
 use crate::send::kafka::group::{Judge, Judgement, Place, Read};
-use boxbridge_event::{
-    Carried, EventId, Feed, Lane, Outcome, PersonType, Picture, Record, Revision, Sequence,
-    Timestamp,
-};
+use boxbridge_event::{Carried, EventId, Lane, Outcome, Picture, Record, Revision, Sequence};
+
+mod ours;
+
+pub use ours::Sources;
+
+use ours::{Attributes, Head};
 
 /// About 100 bytes each.
 const REPEATS_MAX: usize = 50_000;
-const SCHEMA: &str = "boxbridge.match.v1";
 
 /// Of one lane of one destination.
 pub struct Intake {
     lane: Lane,
     /// Of the destination, as it was when its groups were joined: by it they read what they read.
     router: Arc<Router>,
+    /// Which events may stand in which topic.
+    sources: Arc<Sources>,
     lately: Arc<Lately>,
     counted: Arc<Counted>,
 }
@@ -52,31 +53,17 @@ pub struct Seen {
     pub number: Sequence,
 }
 
-/// As much of an event as is asked here.
-#[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(borrow)]
-    schema: Cow<'a, str>,
-    id: EventId,
-    revision: Revision,
-    feed: Feed,
-    received_at: Timestamp,
-    act_before: Option<Timestamp>,
-    #[serde(borrow, default)]
-    replay: Option<Cow<'a, str>>,
-    person_type: PersonType,
-}
-
 impl Intake {
     pub fn new(
         lane: Lane,
-        router: Arc<Router>,
+        (router, sources): (Arc<Router>, Arc<Sources>),
         lately: Arc<Lately>,
         counted: Arc<Counted>,
     ) -> Intake {
         Intake {
             lane,
             router,
+            sources,
             lately,
             counted,
         }
@@ -90,9 +77,7 @@ impl Intake {
 
 impl Judge for Intake {
     fn judge(&mut self, read: &Read<'_>, number: Sequence) -> Judgement {
-        let payload = read.payload.unwrap_or_default();
-        let head = serde_json::from_slice::<Head<'_>>(payload).ok();
-        let Some(head) = head.filter(|head| head.schema == SCHEMA) else {
+        let Some((head, attributes)) = ours::read(read, &self.sources) else {
             self.counted.foreign(self.lane);
             return Judgement::Pass;
         };
@@ -109,7 +94,8 @@ impl Judge for Intake {
             self.counted.repeated(self.lane);
             return Judgement::Pass;
         }
-        Judgement::Keep(Box::new(record(&head, read, (self.lane, number))))
+        let carried = carried(read, attributes);
+        Judgement::Keep(Box::new(record(&head, read, carried, (self.lane, number))))
     }
 
     fn expired(&mut self, records: u64) {
@@ -118,12 +104,22 @@ impl Judge for Intake {
     }
 }
 
-fn record(head: &Head<'_>, read: &Read<'_>, (lane, sequence): (Lane, Sequence)) -> Record {
-    let carried = Carried {
+fn carried(read: &Read<'_>, attributes: Attributes) -> Carried {
+    let (topic, partition) = read.place;
+    Carried {
         key: String::from_utf8_lossy(read.key).into_owned(),
-        attributes: attributes(read),
+        attributes,
         timestamp: read.timestamp,
-    };
+        place: format!("{topic}, partition {partition}, offset {}", read.offset),
+    }
+}
+
+fn record(
+    head: &Head<'_>,
+    read: &Read<'_>,
+    carried: Carried,
+    (lane, sequence): (Lane, Sequence),
+) -> Record {
     Record {
         sequence,
         received_at: head.received_at,
@@ -143,15 +139,6 @@ fn record(head: &Head<'_>, read: &Read<'_>, (lane, sequence): (Lane, Sequence)) 
         carried: Some(Arc::new(carried)),
         picture_reader: Arc::new(Vec::<Picture>::new()),
     }
-}
-
-/// Those of the contract: MQTT has them by the same names.
-fn attributes(read: &Read<'_>) -> Vec<(&'static str, String)> {
-    let known = |(name, value): &(&str, &str)| {
-        let attribute = OF_EVENT.iter().find(|attribute| attribute.name == *name)?;
-        Some((attribute.name, (*value).to_owned()))
-    };
-    read.attributes.iter().filter_map(known).collect()
 }
 
 impl Lately {

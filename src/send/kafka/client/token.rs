@@ -1,209 +1,71 @@
-//! A token by which brokers know us: OAuth's client credentials (RFC 6749, section 4.4), lent by `oauth_url`.
+//! A client is shown its token before it asks for one.
 //!
-//! Promises: all clients of one destination show the same token, until half its life is over or the brokers refuse us. An answer is read to
-//! [`ANSWER_MAX`], and is waited for [`TIMEOUT`]. An error has the other side's words, and neither a secret nor a token. Deliberately blocks: librdkafka
-//! asks on a thread that waits for it.
+//! Promises: with it, a client that nobody polls gets through a login by OAUTHBEARER. Deliberately for clients of a moment: one that lives longer
+//! asks for its next token itself, when it is polled.
 
-use std::time::Duration;
+use std::ffi::{CString, c_char};
+use std::ptr;
 
-use boxbridge_connect::tls;
-use parking_lot::Mutex;
-use rdkafka::client::OAuthToken;
-use reqwest::{Client, Response};
-use serde::Deserialize;
-use tokio::runtime::Handle;
+use rdkafka::bindings::rd_kafka_oauthbearer_set_token;
+use rdkafka::client::{Client, ClientContext, OAuthToken};
+use rdkafka::types::RDKafkaRespErr;
 
-use boxbridge_config::{Sasl, Secret, Tls, TokenEndpoint};
-use boxbridge_event::Timestamp;
+use crate::send::kafka::Shared;
+use boxbridge_connect::token::Shown;
 
-/// Of the largest answer that is read: a token of some kilobytes has many groups in it.
-const ANSWER_MAX: usize = 64 << 10;
-/// For one token, connecting included. A look-up of topics has it twice.
-const TIMEOUT: Duration = Duration::from_secs(4);
-/// Where the answer does not say how long a token lives.
-const LIFE: Duration = Duration::from_secs(300);
-/// Of somebody else's words in a message.
-const WORDS_MAX: usize = 200;
+/// librdkafka's words for what it does not take.
+const WORDS_BYTES: usize = 256;
 
-pub(in crate::send::kafka) struct Tokens {
-    endpoint: TokenEndpoint,
-    name: String,
-    secret: Secret,
-    tls: Tls,
-    lent: Mutex<Option<Lent>>,
-    runtime: Handle,
-}
-
-#[derive(Clone)]
-struct Lent {
-    token: Secret,
-    /// Until then it is shown to brokers that we connect to.
-    fresh_until: Timestamp,
-    ends: Timestamp,
-}
-
-/// RFC 6749, sections 5.1 and 5.2.
-#[derive(Deserialize)]
-struct Answer {
-    access_token: Option<String>,
-    expires_in: Option<u64>,
-    error: Option<String>,
-    error_description: Option<String>,
-}
-
-impl Tokens {
-    /// `None` where we show something else.
-    pub(in crate::send::kafka) fn of(config: &boxbridge_config::Kafka) -> Option<Tokens> {
-        let Sasl {
-            username,
-            password,
-            token,
-            ..
-        } = config.sasl.as_ref()?;
-        Some(Tokens {
-            endpoint: token.clone()?,
-            name: username.clone(),
-            secret: password.clone(),
-            tls: config.tls.clone(),
-            lent: Mutex::default(),
-            runtime: Handle::try_current().ok()?,
-        })
-    }
-
-    /// The next one is a new one: the brokers have refused us.
-    pub(in crate::send::kafka) fn forget(&self) {
-        self.lent.lock().take();
-    }
-
-    /// On a thread that may block.
-    pub(in crate::send::kafka) fn show(&self) -> Result<OAuthToken, String> {
-        let mut lent = self.lent.lock();
-        drop(lent.take_if(|it| Timestamp::now() >= it.fresh_until));
-        let lent = match &*lent {
-            Some(lent) => lent,
-            None => lent.insert(self.runtime.block_on(self.ask())?),
-        };
-
-        Ok(OAuthToken {
-            token: lent.token.expose().to_owned(),
-            principal_name: self.name.clone(),
-            lifetime_ms: lent.ends.0,
-        })
-    }
-
-    async fn ask(&self) -> Result<Lent, String> {
-        let url = &self.endpoint.url;
-        let asked = tokio::time::timeout(TIMEOUT, self.exchange()).await;
-        let answer = asked.unwrap_or_else(|_| Err(format!("no answer for {TIMEOUT:?}")));
-        answer.map_err(|error| format!("{url}: {error}"))
-    }
-
-    async fn exchange(&self) -> Result<Lent, String> {
-        let client = self.client()?;
-        let mut form = "grant_type=client_credentials".to_owned();
-        if let Some(scope) = &self.endpoint.scope {
-            form += "&scope=";
-            form.extend(scope.bytes().map(encoded));
-        }
-
-        let began = Timestamp::now();
-        let asked = client
-            .post(&self.endpoint.url)
-            .basic_auth(&self.name, Some(self.secret.expose()))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(form)
-            .send()
-            .await;
-        let mut response = asked.map_err(|error| words(&error.without_url()))?;
-        let body = read(&mut response).await?;
-        lent(response.status().as_u16(), &body, began)
-    }
-
-    fn client(&self) -> Result<Client, String> {
-        let config = tls::client_config(&self.tls).map_err(|error| error.to_string())?;
-        let client = Client::builder().tls_backend_preconfigured((*config).clone());
-        client.build().map_err(|error| words(&error))
-    }
-}
-
-/// A byte of a form.
-fn encoded(byte: u8) -> String {
-    match byte.is_ascii_alphanumeric() {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    }
-}
-
-async fn read(response: &mut Response) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| words(&error.without_url()))?
-    {
-        body.extend_from_slice(&chunk);
-        if body.len() > ANSWER_MAX {
-            return Err(format!("its answer is longer than {ANSWER_MAX} bytes"));
+impl Shared {
+    /// Blocks, where a token is asked for. Does nothing where we show something else.
+    pub fn show_token<C: ClientContext>(&self, client: &Client<C>) -> Result<(), String> {
+        let shown = self.tokens.as_ref().map(|tokens| tokens.show());
+        match shown.transpose()? {
+            Some(shown) => set(client, &shown),
+            None => Ok(()),
         }
     }
-    Ok(body)
 }
 
-fn lent(status: u16, body: &[u8], began: Timestamp) -> Result<Lent, String> {
-    let answer: Answer = serde_json::from_slice(body)
-        .map_err(|_| format!("status {status}, and its answer holds no token"))?;
-    let Some(token) = answer.access_token.filter(|_| status == 200) else {
-        let said = [answer.error, answer.error_description];
-        let said: Vec<_> = said.into_iter().flatten().collect();
-        let said: String = said.join(": ").chars().take(WORDS_MAX).collect();
-        return Err(format!("status {status} {said}"));
+/// As rdkafka hands it on where it is asked.
+pub fn as_asked(shown: &Shown) -> OAuthToken {
+    OAuthToken {
+        token: shown.token.expose().to_owned(),
+        principal_name: shown.name.clone(),
+        lifetime_ms: shown.ends_ms,
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "rdkafka's admin client polls no queue by which it would be asked for a token"
+)]
+fn set<C: ClientContext>(client: &Client<C>, shown: &Shown) -> Result<(), String> {
+    let text = |text: &str| CString::new(text).map_err(|_| "the token holds a NUL".to_owned());
+    let (token, name) = (text(shown.token.expose())?, text(&shown.name)?);
+    let mut words = [0_u8; WORDS_BYTES];
+
+    // SAFETY: the client is borrowed, both texts end with a NUL and are copied, there are no extensions, and at most as many bytes are written
+    // as there are.
+    let error = unsafe {
+        rd_kafka_oauthbearer_set_token(
+            client.native_ptr(),
+            token.as_ptr(),
+            shown.ends_ms,
+            name.as_ptr(),
+            ptr::null_mut(),
+            0,
+            words.as_mut_ptr().cast::<c_char>(),
+            words.len(),
+        )
     };
-
-    let life = answer.expires_in.map_or(LIFE, Duration::from_secs);
-    Ok(Lent {
-        token: Secret::new(token),
-        fresh_until: began.plus(life / 2),
-        ends: began.plus(life),
-    })
+    match error {
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+        _ => Err(said(&words)),
+    }
 }
 
-/// The whole chain: the outermost error says only that something failed.
-fn words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        words = format!("{words}: {cause}");
-        source = cause.source();
-    }
-    words
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_without_a_token_is_said_in_its_own_words_and_never_shows_one() {
-        let refused = |status, body: &str| lent(status, body.as_bytes(), Timestamp(0)).err();
-        let body = r#"{"error":"invalid_client","error_description":"who?","access_token":"t"}"#;
-        assert_eq!(
-            refused(401, body).as_deref(),
-            Some("status 401 invalid_client: who?")
-        );
-        assert_eq!(
-            refused(502, "<html>").as_deref(),
-            Some("status 502, and its answer holds no token")
-        );
-        assert_eq!(refused(200, "{}").as_deref(), Some("status 200 "));
-    }
-
-    #[test]
-    fn a_token_is_shown_for_half_its_life() {
-        let body = r#"{"access_token":"t","token_type":"Bearer","expires_in":100}"#;
-        let lent = lent(200, body.as_bytes(), Timestamp(0)).unwrap_or_else(|it| panic!("{it}"));
-        assert_eq!(
-            (lent.fresh_until, lent.ends),
-            (Timestamp(50_000), Timestamp(100_000))
-        );
-    }
+fn said(words: &[u8]) -> String {
+    let words = words.split(|byte| *byte == 0).next();
+    String::from_utf8_lossy(words.unwrap_or_default()).into_owned()
 }

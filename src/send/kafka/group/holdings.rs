@@ -12,8 +12,8 @@ use boxbridge_event::{ByType, PersonType, Record, Sequence, Timestamp};
 /// A partition: its topic and number.
 pub type Place = (Arc<str>, i32);
 
-/// What a record holds beside its payload: attributes, key, and its places here.
-const OVERHEAD_BYTES: usize = 1_500;
+/// What a record holds beside what stands on Kafka: its places here.
+const OVERHEAD_BYTES: usize = 1_000;
 /// A partition holds so many, however many partitions there are: a rebalance is to find little, and a broker's window something.
 const LEAST_RECORDS: usize = 8;
 
@@ -368,7 +368,11 @@ impl Holdings {
 }
 
 fn weight(record: &Record) -> usize {
-    record.event.len() + OVERHEAD_BYTES
+    let carried = record.carried.as_ref().map_or(0, |carried| {
+        let values = carried.attributes.iter().map(|(_, value)| value.len());
+        carried.key.len() + values.sum::<usize>()
+    });
+    record.event.len() + carried + OVERHEAD_BYTES
 }
 
 #[cfg(test)]

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Message as _};
 
+use super::headers::attributes;
 use super::holdings::Coming;
 use super::member::{Member, commit};
 use super::{Inner, Judgement, Place, Read};
-use crate::send::kafka::record::attribute_name;
 use crate::system::fault::in_one_go;
 use boxbridge_event::Timestamp;
 
@@ -248,15 +248,4 @@ impl Reader {
             tracing::warn!(group, error, "kafka: the group is not well");
         }
     }
-}
-
-fn attributes<'m>(message: &'m BorrowedMessage<'_>) -> Vec<(&'m str, &'m str)> {
-    let Some(headers) = message.headers() else {
-        return Vec::new();
-    };
-    let attribute = |header: rdkafka::message::Header<'m, &'m [u8]>| {
-        let value = std::str::from_utf8(header.value?).ok()?;
-        Some((attribute_name(header.key)?, value))
-    };
-    headers.iter().filter_map(attribute).collect()
 }

@@ -58,18 +58,18 @@ impl Kafka {
 
 fn begin(shared: &Shared, membership: &Membership) -> Result<(), String> {
     let group = &membership.group;
-    let consumer = shared
-        .consumer(group)
-        .create_with_context(shared.listener(None));
-    let begun = consumer.and_then(|consumer: BaseConsumer<Listener>| {
-        // A token is had here; nothing is read, as nothing is subscribed to.
-        let _ = consumer.poll(Duration::ZERO);
-        begin_at_the_end(&Asking {
-            consumer,
-            membership,
-        })
-    });
-    begun.map_err(|error| format!("group {group}: {error}"))
+    let said = |error: KafkaError| format!("group {group}: {error}");
+    let listener = shared.listener(None);
+    let consumer = shared.consumer(group).create_with_context(listener);
+    let consumer: BaseConsumer<Listener> = consumer.map_err(said)?;
+    // Nobody polls it, so it would not ask for one.
+    shared.show_token(consumer.client())?;
+
+    let asking = Asking {
+        consumer,
+        membership,
+    };
+    begin_at_the_end(&asking).map_err(said)
 }
 
 /// What a gateway asks the brokers of a group that may be new, and tells them.
@@ -188,6 +188,8 @@ impl Shared {
             .set("heartbeat.interval.ms", milliseconds(HEARTBEAT))
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
+            // No gateway writes in a transaction. One that somebody begins and does not end would hold back every alert behind it.
+            .set("isolation.level", "read_uncommitted")
             // What is new to the group has to be delivered from its beginning.
             .set("auto.offset.reset", "earliest")
             .set(

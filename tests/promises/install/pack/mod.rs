@@ -7,6 +7,8 @@ mod service;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::parts::child::installed;
 
 fn file(path: &str) -> PathBuf {
@@ -113,6 +115,43 @@ fn every_action_of_the_workflows_is_pinned_by_its_commit() {
             "{workflow}.yml may more than it says"
         );
     }
+}
+
+/// Of the files and of the image each.
+#[test]
+fn what_is_released_is_attested_with_where_it_was_built_and_with_what_is_in_it() {
+    let release: Value = serde_saphyr::from_str(&text(".github/workflows/release.yml")).unwrap();
+    let steps = release["jobs"]["publish"]["steps"].as_array().unwrap();
+    let of_action = |action: &str| {
+        let used = format!("actions/{action}@");
+        let is_it = move |step: &&Value| {
+            step["uses"]
+                .as_str()
+                .is_some_and(|it| it.starts_with(&used))
+        };
+        steps
+            .iter()
+            .filter(is_it)
+            .map(|step| &step["with"])
+            .collect::<Vec<_>>()
+    };
+    let (built, held) = (of_action("attest-build-provenance"), of_action("attest"));
+
+    for attested in [&built, &held] {
+        let subjects: Vec<_> = attested
+            .iter()
+            .map(|it| it["subject-path"].is_string())
+            .collect();
+        assert_eq!(subjects, [true, false], "{attested:#?}");
+        let image = attested[1];
+        assert_eq!(image["subject-digest"], "${{ steps.image.outputs.digest }}");
+        assert_eq!(image["push-to-registry"], true);
+    }
+    let lists: Vec<_> = held
+        .iter()
+        .map(|it| it["sbom-path"].as_str().unwrap())
+        .collect();
+    assert_eq!(lists, ["dist/boxbridge.cdx.json"; 2]);
 }
 
 #[test]

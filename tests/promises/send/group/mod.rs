@@ -2,9 +2,10 @@
 
 mod anew;
 mod delivery;
-mod doors;
+pub mod doors;
 mod drained;
 mod first_start;
+mod hostile;
 mod late;
 mod passed_over;
 mod reload;

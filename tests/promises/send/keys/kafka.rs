@@ -171,8 +171,6 @@ async fn is_kept_out_and_then_let_in(broker: &Broker, kept_out: Vec<KeptOut>) {
 async fn kafka_that_does_not_know_us_says_why_and_gets_everything_once_it_does() {
     let broker = tokio::task::block_in_place(Broker::secured);
     let oauth_url = token_lender::start(USER, PASSWORD).await;
-    // With a token none is made.
-    broker.make_topic("keys.token", 1, &[]).await;
     is_kept_out_and_then_let_in(broker, logins(broker, &oauth_url)).await;
 }
 

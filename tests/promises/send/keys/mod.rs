@@ -11,6 +11,7 @@ use crate::parts::PATIENCE;
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::site::{base64, jpeg, wait_until};
 
+mod by_token;
 mod kafka;
 mod mqtt;
 mod store;

@@ -12,11 +12,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio::task::JoinHandle;
 
+use self::member::Member;
 use super::sink::Sink;
 use crate::reconcile::Error;
 use crate::reconcile::recording::Recorded;
 use boxbridge_config as config;
 use boxbridge_event::Timestamp;
+
+mod member;
 
 /// For one question to a broker.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -38,14 +41,13 @@ pub async fn listen(
         address: address.clone(),
         reason,
     };
-    if kafka.sasl.as_ref().is_some_and(|sasl| sasl.token.is_some()) {
-        let reason = "brokers that want a token (sasl_mechanism OAUTHBEARER) are not read";
-        return Err(unheard(reason.to_owned()));
-    }
+    let member = Member::of(&kafka).await.map_err(&unheard)?;
     let failed = move |error: KafkaError| unheard(error.to_string());
 
     let begin = move || {
-        let consumer = settings(&kafka).create()?;
+        let consumer: Consuming = settings(&kafka).create_with_context(member)?;
+        // Where it is to show a token, it asks for it now: nothing is read yet.
+        let _ = consumer.poll(POLL);
         let mut reader = Reader {
             consumer,
             known: HashSet::new(),
@@ -64,8 +66,10 @@ pub async fn listen(
     }))
 }
 
+type Consuming = BaseConsumer<Member>;
+
 struct Reader {
-    consumer: BaseConsumer,
+    consumer: Consuming,
     known: HashSet<(String, i32)>,
     since: Timestamp,
     sink: Sink,
@@ -271,8 +275,11 @@ fn secure(settings: &mut ClientConfig, kafka: &config::Kafka) {
 
     if let Some(sasl) = &kafka.sasl {
         settings.set("sasl.mechanism", &sasl.mechanism);
-        settings.set("sasl.username", &sasl.username);
-        settings.set("sasl.password", sasl.password.expose());
+        // Else they are for who lends the token.
+        if sasl.token.is_none() {
+            settings.set("sasl.username", &sasl.username);
+            settings.set("sasl.password", sasl.password.expose());
+        }
     }
 }
 
@@ -310,7 +317,9 @@ mod tests {
 
         let kafka = config.send.kafka().cloned().unwrap();
         let mut reader = Reader {
-            consumer: settings(&kafka).create().unwrap(),
+            consumer: settings(&kafka)
+                .create_with_context(Member::default())
+                .unwrap(),
             known: HashSet::new(),
             since: Timestamp::now(),
             sink,

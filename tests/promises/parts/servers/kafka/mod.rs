@@ -23,6 +23,7 @@ use crate::parts::thin_line;
 pub mod cluster;
 mod consumer;
 mod node;
+pub mod produce;
 mod rights;
 mod ways;
 
