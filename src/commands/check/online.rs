@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Finding, disk};
 use crate::app::destinations;
 use crate::route::device_status;
-use crate::send::kafka::{Kafka, Probe, Produce, TopicProbe};
+use crate::send::kafka::{ASIDE_TOPIC, Kafka, Probe, Produce, TopicProbe};
 use crate::send::mqtt::Mqtt;
 use crate::send::said_of;
 use crate::send::store::Store;
@@ -61,7 +61,8 @@ async fn probe(destination: &Destination, config: &Config) -> Option<Result<Stri
         Kind::Kafka(settings) => {
             let kafka = destinations::kafka(config, destination, settings);
             let needed = largest_message(config, routes);
-            Some(probe_kafka(&kafka, settings.create_topics, needed).await)
+            let aside = leaves_aside(config, name).then_some(ASIDE_TOPIC);
+            Some(probe_kafka(&kafka, settings.create_topics, needed, aside).await)
         }
     }
 }
@@ -95,8 +96,20 @@ async fn probe_mqtt(mqtt: &Mqtt, needed: usize) -> Result<String, String> {
     ))
 }
 
-async fn probe_kafka(kafka: &Kafka, creates: bool, needed: usize) -> Result<String, String> {
-    let probe = kafka.probe(device_status::KAFKA_TOPIC);
+/// Whether refused events go to a topic of this cluster: those of a broker that reads it, or at a stop those of a gateway that answers from it.
+fn leaves_aside(config: &Config, cluster: &str) -> bool {
+    let mut destinations = config.send.destinations.iter();
+    destinations.any(|it| it.source() == Some(cluster))
+        || config.queue.answer_from.as_deref() == Some(cluster)
+}
+
+async fn probe_kafka(
+    kafka: &Kafka,
+    creates: bool,
+    needed: usize,
+    aside: Option<&str>,
+) -> Result<String, String> {
+    let probe = kafka.probe(device_status::KAFKA_TOPIC, aside);
     let probe = within(async { probe.await.map_err(|error| error.to_string()) }).await?;
 
     let troubles = kafka_troubles(&probe, creates, needed);
