@@ -99,6 +99,7 @@ impl Deliveries<'_> {
             }
             Client::Mqtt(mqtt) => {
                 let from_kafka = self.out_of_kafka(settings, &mqtt, common);
+                self.look_back(settings);
                 let handover = from_kafka
                     .as_ref()
                     .map(|it| Arc::clone(&it.consumed.handover));

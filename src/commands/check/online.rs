@@ -54,7 +54,12 @@ async fn probe(destination: &Destination, config: &Config) -> Option<Result<Stri
         Kind::Mqtt(settings) => {
             match destinations::mqtt(config, name, settings.clone(), ("check", Timestamp::now())) {
                 Ok(None) => None,
-                Ok(Some(mqtt)) => Some(probe_mqtt(&mqtt, largest_message(config, routes)).await),
+                Ok(Some(mqtt)) => {
+                    let needed = largest_message(config, routes);
+                    let found = probe_mqtt(&mqtt, needed).await;
+                    let left = left_on_kafka(config, destination).await;
+                    Some(found.map(|found| found + &left))
+                }
                 Err(error) => Some(Err(format!("send.{name}: {error:#}"))),
             }
         }
@@ -71,6 +76,14 @@ async fn within<T>(probe: impl Future<Output = Result<T, String>>) -> Result<T, 
     tokio::time::timeout(PATIENCE, probe)
         .await
         .unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
+}
+
+/// Where its events come from the queue and came from Kafka before.
+async fn left_on_kafka(config: &Config, destination: &Destination) -> String {
+    let left = destinations::left_behind(config, destination);
+    let left = tokio::time::timeout(PATIENCE, left).await;
+    let left = left.unwrap_or_default().into_iter();
+    left.map(|left| format!("; warning: {left}")).collect()
 }
 
 async fn probe_mqtt(mqtt: &Mqtt, needed: usize) -> Result<String, String> {
