@@ -31,7 +31,8 @@ mod told;
 
 pub(super) use answered_from::{answering_cluster, holders};
 pub(super) use deliveries::{Common, Delivered, Deliveries};
-pub use out_of_kafka::handed_over;
+pub use out_of_kafka::{handed_over, left_behind};
+pub(super) use second_word::Laters;
 pub(super) use threads::LaneThreads;
 pub use told::keep_delivering;
 

@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use super::App;
 use super::data_dir::{self, DataDir};
 use super::destinations::{
-    self, Common, Delivered, Deliveries, LaneThreads, Made, Maker, picture_store,
+    self, Common, Delivered, Deliveries, LaneThreads, Laters, Made, Maker, picture_store,
 };
 use super::embedded_broker::{self, EmbeddedBroker};
 use super::listen::{self, BoxAddresses, BoxListeners, Encryptions, LinksListener, Shares};
@@ -247,6 +247,7 @@ impl Start {
             threads: running.threads.insert(threads),
             events: Arc::default(),
             album: Arc::clone(album),
+            laters: Laters::of(&deliveries),
         };
 
         let destinations: Vec<_> = made

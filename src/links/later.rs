@@ -40,6 +40,8 @@ pub struct Later {
     router: Current<Option<Router>>,
     unsaid: Mutex<Unsaid>,
     came: Notify,
+    /// Buses that get out of this one what it is sent.
+    readers: Vec<Arc<Later>>,
 }
 
 #[derive(Default)]
@@ -53,8 +55,8 @@ struct Unsaid {
 /// A record of which a message has left.
 pub type Sent = (Sequence, Lane, PersonType);
 
-/// How its messages for one kind of bus are made.
-pub type ToMessage = fn(&Router, &Event, &Sending<'_>) -> Message;
+/// How its messages for one kind of bus are made; `None` where the bus hears of no such event.
+pub type ToMessage = fn(&Router, &Event, &Sending<'_>) -> Option<Message>;
 
 /// What telling needs besides the bus.
 pub struct Telling {
@@ -66,11 +68,13 @@ pub struct Telling {
 }
 
 impl Later {
-    pub fn new(router: Option<Router>) -> Arc<Later> {
+    /// `readers` hear of the same records.
+    pub fn new(router: Option<Router>, readers: Vec<Arc<Later>>) -> Arc<Later> {
         Arc::new(Later {
             router: Current::new(router),
             unsaid: Mutex::default(),
             came: Notify::new(),
+            readers,
         })
     }
 
@@ -85,6 +89,9 @@ impl Later {
     /// A message about this record leaves, and says of its pictures that they are pending.
     pub fn sent_without(&self, sequence: Sequence, lane: Lane, person_type: PersonType) {
         self.note([(sequence, lane, person_type)]);
+        for reader in &self.readers {
+            reader.sent_without(sequence, lane, person_type);
+        }
     }
 
     fn note(&self, sent: impl IntoIterator<Item = Sent>) {
@@ -267,7 +274,7 @@ impl Telling {
                 let sequence = settled.sequence;
                 match self.message(settled).await {
                     Ok(Some(message)) => return (sequence, message),
-                    // It is not kept any more, or holds no event.
+                    // It is not kept any more, holds no event, or goes nowhere on this bus.
                     Ok(None) => self.later.forget(sequence),
                     Err(error) => {
                         tracing::debug!(%error, "an event cannot be read now");
@@ -317,7 +324,7 @@ impl Telling {
             links: &links,
             inline: &[],
         };
-        Ok(Some((self.to_message)(router, &event, &sending)))
+        Ok((self.to_message)(router, &event, &sending))
     }
 }
 

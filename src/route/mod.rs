@@ -37,6 +37,7 @@ pub mod pictures_told;
 mod redaction;
 mod topic;
 
+pub use onward::kafka_topics_of;
 pub use picture_locations::{PictureLocations, Through};
 pub use redaction::RedactKey;
 pub use topic::gateway_topic;

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::{CLOCK_STEP_MS, Router, Sending, Still, kafka_topic, left_of, topic};
-use boxbridge_config::{Field, Part, Template};
+use boxbridge_config::{Field, Part, Routes, Template};
 use boxbridge_event::{Carried, Event, Feed, Lane, Message, PersonType};
 
 impl Router {
@@ -76,23 +76,24 @@ impl Router {
             route.kafka_topic == other.routes.of(person_type).kafka_topic
         })
     }
+}
 
-    /// The topics on Kafka that an event of such a type can stand in: what stands around the site, in pieces.
-    pub fn kafka_topics_of(&self, is_such: impl Fn(PersonType) -> bool) -> Vec<Vec<String>> {
-        let routes = self.routes.iter();
-        let such = routes.filter(|(person_type, _)| is_such(*person_type));
-        let mut topics: Vec<_> = such
-            .filter_map(|(person_type, route)| Some((person_type, route.kafka_topic.as_ref()?)))
-            .flat_map(|(person_type, template)| {
-                Feed::ALL
-                    .iter()
-                    .map(move |feed| around_site(template, person_type, *feed))
-            })
-            .collect();
-        topics.sort_unstable();
-        topics.dedup();
-        topics
-    }
+/// The topics on Kafka that an event of such a type can stand in: what stands around the site, in pieces.
+pub fn kafka_topics_of(routes: &Routes, is_such: impl Fn(PersonType) -> bool) -> Vec<Vec<String>> {
+    let such = routes
+        .iter()
+        .filter(|(person_type, _)| is_such(*person_type));
+    let mut topics: Vec<_> = such
+        .filter_map(|(person_type, route)| Some((person_type, route.kafka_topic.as_ref()?)))
+        .flat_map(|(person_type, template)| {
+            Feed::ALL
+                .iter()
+                .map(move |feed| around_site(template, person_type, *feed))
+        })
+        .collect();
+    topics.sort_unstable();
+    topics.dedup();
+    topics
 }
 
 fn around_site(template: &Template, person_type: PersonType, feed: Feed) -> Vec<String> {

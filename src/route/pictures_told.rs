@@ -1,7 +1,7 @@
 //! The second word on an event's pictures, once the store has settled them: `boxbridge.pictures.v1`.
 //!
-//! Promises: pure; the pictures in it are those of the event's own message, as of now. Deliberately takes no template: consumers find it where
-//! the contract says.
+//! Promises: pure; the pictures in it are those of the event's own message, as of now; a bus on which a type has no topic hears nothing of it.
+//! Deliberately takes no template: consumers find it where the contract says.
 
 use super::payload::{self, SequenceInEpoch};
 use super::{Router, Sending, topic};
@@ -12,18 +12,25 @@ pub const KAFKA_TOPIC: &str = "boxbridge.pictures";
 pub const PICTURES_SCHEMA: &str = include_str!("pictures.schema.json");
 
 /// For MQTT, never retained.
-pub fn to_mqtt(router: &Router, event: &Event, sending: &Sending<'_>) -> Message {
-    let event = &*router.redacted(event, router.routes.of(event.person_type));
+pub fn to_mqtt(router: &Router, event: &Event, sending: &Sending<'_>) -> Option<Message> {
+    let route = router.routes.of(event.person_type);
+    if route.mqtt_topic.is_none() && route.mqtt_late_topic.is_none() {
+        return None;
+    }
+
+    let event = &*router.redacted(event, route);
     let topic = format!("boxbridge/{}/pictures/{}", event.origin.site, event.id);
-    message(router, event, sending, topic, String::new())
+    Some(message(router, event, sending, topic, String::new()))
 }
 
 /// With the key of the event, so that it comes behind the event's own.
-pub fn to_kafka(router: &Router, event: &Event, sending: &Sending<'_>) -> Message {
+pub fn to_kafka(router: &Router, event: &Event, sending: &Sending<'_>) -> Option<Message> {
     let route = router.routes.of(event.person_type);
+    route.kafka_topic.as_ref()?;
+
     let event = &*router.redacted(event, route);
     let key = topic::render(&route.kafka_key, event);
-    message(router, event, sending, KAFKA_TOPIC.to_owned(), key)
+    Some(message(router, event, sending, KAFKA_TOPIC.to_owned(), key))
 }
 
 fn message(

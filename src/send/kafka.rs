@@ -119,17 +119,23 @@ impl Kafka {
     }
 
     /// What `check --online` shows: the brokers, each topic as they have it, and whether they would take our messages. Makes nothing.
-    /// `beside` is a topic that no event goes to.
-    pub async fn probe(&self, beside: &str) -> Result<Probe, ConnectError> {
+    /// `beside` is a topic that no event goes to, `aside` one that refused events go to, where it is needed.
+    pub async fn probe(&self, beside: &str, aside: Option<&str>) -> Result<Probe, ConnectError> {
+        let others = [Some(beside), aside].into_iter().flatten();
         let names = self.shared.names().into_iter();
-        let names = names.chain([beside.to_owned()]).collect();
+        let names = names.chain(others.map(str::to_owned)).collect();
         let mut found = topics::look_up(&self.shared, names, Missing::Report).await?;
 
+        let aside = aside.and_then(|aside| found.topics.remove_entry(aside));
         let beside = found.topics.remove_entry(beside);
-        found.on_one_broker.retain(|topic| {
-            self.shared.answers_boxes && beside.as_ref().is_none_or(|(beside, _)| beside != topic)
-        });
+        let routed = &found.topics;
+        found
+            .on_one_broker
+            .retain(|topic| self.shared.answers_boxes && routed.contains_key(topic));
+
         let produce = probe::produce(&self.shared, &found.topics).await;
+        // As one of them from here on: it is to be there, and large enough.
+        found.topics.extend(aside);
         Ok(Probe::of(found, beside, produce))
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::announcements::{self, Announced, Introduced};
 use super::out_of_kafka::FromKafka;
-use super::second_word::SecondWord;
+use super::second_word::{Laters, SecondWord};
 use super::told::{Tell, keep_delivering, tell};
 use super::{Client, LaneThreads, Made, Maker, discovery, kafka, picture_store};
 use crate::app::data_dir::DataDir;
@@ -43,6 +43,7 @@ pub(in crate::app) struct Common<'a> {
     pub threads: &'a LaneThreads,
     pub events: Arc<ParsedEvents>,
     pub album: Arc<Album>,
+    pub laters: Laters,
 }
 
 /// A destination that is delivered to.
@@ -98,14 +99,16 @@ impl Deliveries<'_> {
             }
             Client::Mqtt(mqtt) => {
                 let from_kafka = self.out_of_kafka(settings, &mqtt, common);
+                self.look_back(settings);
                 let handover = from_kafka
                     .as_ref()
                     .map(|it| Arc::clone(&it.consumed.handover));
                 let introduced = self.introduced(settings, &mqtt);
                 let announced = announcements::to_mqtt(&introduced, &self.data.board, self.tasks);
                 let told_by = pictures_told::to_mqtt;
+                let beside = mqtt.beside("pictures");
                 let second_word =
-                    SecondWord::start(mqtt.beside("pictures"), settings, self, told_by);
+                    SecondWord::start(beside, settings, (self, &common.laters), told_by);
                 let told = self.loops(
                     settings,
                     mqtt,
@@ -123,7 +126,9 @@ impl Deliveries<'_> {
             Client::Kafka(kafka) => {
                 let announced = announcements::to_kafka(&kafka, &self.data.board, self.tasks);
                 let told_by = pictures_told::to_kafka;
-                let second_word = SecondWord::start(kafka.beside(), settings, self, told_by);
+                let beside = kafka.beside();
+                let second_word =
+                    SecondWord::start(beside, settings, (self, &common.laters), told_by);
                 let first = Arc::clone(&kafka);
                 let told = self.loops(
                     settings,

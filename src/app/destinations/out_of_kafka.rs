@@ -2,7 +2,7 @@
 //!
 //! Promises: the groups begin before the queue's own cursor ends, so nothing falls between the two; where that was is kept in `data_dir`. Brokers
 //! that are not there are asked again, and until then the queue delivers. The groups are left once their delivery has ended. Deliberately
-//! changes no delivery: it only has another source. How the groups begin stands in `beginning`.
+//! changes no delivery: it only has another source. How the groups begin stands in `beginning`, what they leave to nobody in `left_behind`.
 
 use std::io;
 use std::sync::Arc;
@@ -10,10 +10,14 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 mod beginning;
+mod left_behind;
+mod note;
 
-pub use beginning::handed_over;
+pub use left_behind::left_behind;
+pub use note::handed_over;
 
-use beginning::{Beginning, Note};
+use beginning::Beginning;
+use note::Note;
 
 use super::deliveries::{Common, Deliveries};
 use super::kafka;
@@ -21,7 +25,7 @@ use super::told::{Tell, Told, keep_delivering, tell};
 use crate::gateway::{
     AsidePlace, Consumed, Counted, Delivery, Handover, Intake, Lately, Onward, OutOfKafka, Sources,
 };
-use crate::route::Router;
+use crate::route::{Router, kafka_topics_of};
 use crate::send::contact::Contact;
 use crate::send::kafka::group::{Clocks, Group, Held, Membership, TopicNames};
 use crate::send::kafka::{AsideTopic, Kafka};
@@ -175,7 +179,7 @@ impl Deliveries<'_> {
         (lane, lanes): (Lane, &Router),
     ) -> Membership {
         Membership {
-            group: format!("boxbridge-{}-{lane}", settings.name),
+            group: group(&settings.name, lane),
             topics: self.topics(source, (lane, lanes)),
             held: Held {
                 records: self.config.send.window_records,
@@ -192,7 +196,7 @@ impl Deliveries<'_> {
     ) -> Vec<TopicNames> {
         let is_read =
             |person_type| lane == Lane::Normal || lanes.lane_onward(person_type, true) == lane;
-        let topics = self.router(source).kafka_topics_of(is_read).into_iter();
+        let topics = kafka_topics_of(&source.routes, is_read).into_iter();
         topics.map(TopicNames).collect()
     }
 
@@ -268,6 +272,11 @@ impl Deliveries<'_> {
             .tracker
             .spawn_on(delivering, common.threads.of(lane));
     }
+}
+
+/// Part of the contract with operators: rights are given to it, and its lag is looked at.
+fn group(destination: &str, lane: Lane) -> String {
+    format!("boxbridge-{destination}-{lane}")
 }
 
 impl FromKafka {

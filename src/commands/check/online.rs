@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Finding, disk};
 use crate::app::destinations;
 use crate::route::device_status;
-use crate::send::kafka::{Kafka, Probe, Produce, TopicProbe};
+use crate::send::kafka::{ASIDE_TOPIC, Kafka, Probe, Produce, TopicProbe};
 use crate::send::mqtt::Mqtt;
 use crate::send::said_of;
 use crate::send::store::Store;
@@ -54,14 +54,20 @@ async fn probe(destination: &Destination, config: &Config) -> Option<Result<Stri
         Kind::Mqtt(settings) => {
             match destinations::mqtt(config, name, settings.clone(), ("check", Timestamp::now())) {
                 Ok(None) => None,
-                Ok(Some(mqtt)) => Some(probe_mqtt(&mqtt, largest_message(config, routes)).await),
+                Ok(Some(mqtt)) => {
+                    let needed = largest_message(config, routes);
+                    let found = probe_mqtt(&mqtt, needed).await;
+                    let left = left_on_kafka(config, destination).await;
+                    Some(found.map(|found| found + &left))
+                }
                 Err(error) => Some(Err(format!("send.{name}: {error:#}"))),
             }
         }
         Kind::Kafka(settings) => {
             let kafka = destinations::kafka(config, destination, settings);
             let needed = largest_message(config, routes);
-            Some(probe_kafka(&kafka, settings.create_topics, needed).await)
+            let aside = leaves_aside(config, name).then_some(ASIDE_TOPIC);
+            Some(probe_kafka(&kafka, settings.create_topics, needed, aside).await)
         }
     }
 }
@@ -70,6 +76,14 @@ async fn within<T>(probe: impl Future<Output = Result<T, String>>) -> Result<T, 
     tokio::time::timeout(PATIENCE, probe)
         .await
         .unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
+}
+
+/// Where its events come from the queue and came from Kafka before.
+async fn left_on_kafka(config: &Config, destination: &Destination) -> String {
+    let left = destinations::left_behind(config, destination);
+    let left = tokio::time::timeout(PATIENCE, left).await;
+    let left = left.unwrap_or_default().into_iter();
+    left.map(|left| format!("; warning: {left}")).collect()
 }
 
 async fn probe_mqtt(mqtt: &Mqtt, needed: usize) -> Result<String, String> {
@@ -95,8 +109,20 @@ async fn probe_mqtt(mqtt: &Mqtt, needed: usize) -> Result<String, String> {
     ))
 }
 
-async fn probe_kafka(kafka: &Kafka, creates: bool, needed: usize) -> Result<String, String> {
-    let probe = kafka.probe(device_status::KAFKA_TOPIC);
+/// Whether refused events go to a topic of this cluster: those of a broker that reads it, or at a stop those of a gateway that answers from it.
+fn leaves_aside(config: &Config, cluster: &str) -> bool {
+    let mut destinations = config.send.destinations.iter();
+    destinations.any(|it| it.source() == Some(cluster))
+        || config.queue.answer_from.as_deref() == Some(cluster)
+}
+
+async fn probe_kafka(
+    kafka: &Kafka,
+    creates: bool,
+    needed: usize,
+    aside: Option<&str>,
+) -> Result<String, String> {
+    let probe = kafka.probe(device_status::KAFKA_TOPIC, aside);
     let probe = within(async { probe.await.map_err(|error| error.to_string()) }).await?;
 
     let troubles = kafka_troubles(&probe, creates, needed);

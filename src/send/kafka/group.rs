@@ -5,7 +5,7 @@
 //! waited for, for a moment. An orderly end leaves the group at once. Deliberately does not know what the records mean: the judge does.
 //!
 //! `holdings` keeps the books, `member` is asked by librdkafka when partitions come and go, `reader` is the thread that reads, `flow` lets partitions
-//! stand still, and `lags` looks how far each has come.
+//! stand still, `lags` looks how far each has come, and `behind` asks that of groups that are not ours.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use super::{Kafka, Shared};
 use boxbridge_event::{PersonType, Record, Sequence, Timestamp};
 
+mod behind;
 mod clock;
 mod flow;
 mod headers;
@@ -30,6 +31,7 @@ mod start;
 mod tests;
 mod topic_names;
 
+pub use behind::Behind;
 pub use clock::{CLOCK_TOPIC, COMPARE_EVERY, Clocks};
 pub use holdings::{Limits as Held, Place};
 pub use topic_names::TopicNames;

@@ -28,6 +28,7 @@ use boxbridge_event::Lane;
 pub struct Probe {
     /// `host:port` of every broker of the cluster.
     pub brokers: Vec<String>,
+    /// Those of events, and the one that refused events go to.
     pub topics: Vec<TopicProbe>,
     /// The one that no event goes to.
     pub beside: Option<TopicProbe>,

@@ -1,9 +1,9 @@
 //! An event that went over Kafka: what is in its message passes as it is, and where it goes is decided when it leaves.
 
-use boxbridge::route::{Router, Sending};
+use boxbridge::route::{Router, Sending, kafka_topics_of};
 use boxbridge_event::{Carried, Event, Feed, Lane, Message, PersonType, Timestamp};
 
-use super::{RECEIVED, at, pictured, router};
+use super::{RECEIVED, at, config, pictured, router};
 use crate::normalize;
 use crate::normalize::documents;
 
@@ -87,11 +87,12 @@ fn history_and_replays_are_late_and_travel_in_the_normal_lane() {
 
 #[test]
 fn the_urgent_lane_reads_the_topics_of_its_types_and_the_normal_lane_reads_all() {
-    let router = router(&[("route.default.kafka_topic", "b.{site}.{person_type}")]);
+    let settings = [("route.default.kafka_topic", "b.{site}.{person_type}")];
+    let (router, routes) = (router(&settings), config(&settings).routes);
     let of = |lane: Option<Lane>| {
         let is_such =
             |person_type| lane.is_none_or(|lane| router.lane_onward(person_type, true) == lane);
-        router.kafka_topics_of(is_such)
+        kafka_topics_of(&routes, is_such)
     };
     let pieces = |person_type: &str| vec!["b.".to_owned(), format!(".{person_type}")];
     assert_eq!(of(Some(Lane::Urgent)), ["blacklist", "vip"].map(pieces));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boxbridge::route::{Sending, kafka_topics};
+use boxbridge::route::{Sending, kafka_topics, pictures_told};
 use boxbridge_event::Timestamp;
 
 use super::{at, config, pictured, router};
@@ -17,6 +17,24 @@ fn an_empty_topic_is_nothing_to_do() {
     assert!(router.mqtt(&event, &at(0)).is_some());
     assert!(router.mqtt(&event, &at(60_001)).is_none());
     assert!(router.kafka(&event, &at(0)).is_none());
+}
+
+#[test]
+fn a_bus_on_which_a_type_has_no_topic_hears_nothing_of_its_pictures() {
+    let event = pictured().event;
+    let told = |settings: &[(&str, &str)]| {
+        let (router, sending) = (router(settings), at(0));
+        let on_mqtt = pictures_told::to_mqtt(&router, &event, &sending);
+        let on_kafka = pictures_told::to_kafka(&router, &event, &sending);
+        (on_mqtt.is_some(), on_kafka.is_some())
+    };
+    assert_eq!(told(&[]), (true, true));
+
+    let late_alone = ("route.vip.mqtt_topic", "");
+    assert_eq!(told(&[late_alone]), (true, true));
+    let nowhere = ("route.vip.mqtt_late_topic", "");
+    assert_eq!(told(&[late_alone, nowhere]), (false, true));
+    assert_eq!(told(&[("route.vip.kafka_topic", "")]), (true, false));
 }
 
 /// Brokers refuse what comes from the future; the event itself says when it came, as this gateway saw it.

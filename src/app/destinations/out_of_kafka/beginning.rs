@@ -3,20 +3,15 @@
 //! Promises: the offsets are committed before the queue's cursor ends, and where that was is on disk before anything is read; a crash in between
 //! begins again. Deliberately gives up on nothing: brokers that are not there are asked again.
 
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+use super::note::Note;
 use crate::gateway::Consumed;
 use crate::queue::Queue;
 use crate::send::kafka::Kafka;
 use crate::send::kafka::group::{COMPARE_EVERY, Clocks};
-use crate::system::disk::Disk;
 use boxbridge_config::Current;
-use boxbridge_event::Sequence;
 
 /// Before the brokers are asked again where a group stands.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -36,8 +31,9 @@ pub(super) struct Beginning {
 
 impl Beginning {
     pub async fn run(self: Arc<Beginning>) {
-        if !self.is_known {
-            self.until_begun().await;
+        match self.is_known {
+            true => self.note.given_back(),
+            false => self.until_begun().await,
         }
 
         // First, so that no alert is late for lack of it.
@@ -101,52 +97,8 @@ impl Beginning {
 
         let through = self.queue.newest();
         let noted = self.note.write(self.queue.epoch(), through);
-        noted.map_err(|error| format!("{}: {error}", self.note.path.display()))?;
+        noted.map_err(|error| format!("{}: {error}", self.note.path().display()))?;
         self.consumed.handover.tell(through);
         Ok(())
-    }
-}
-
-/// The last record that a destination got out of this log; `None` where it gets all of them. Reads a file.
-pub fn handed_over(data_dir: &Path, destination: &str, epoch: &str) -> Option<Sequence> {
-    Note::of(&Disk::default(), data_dir, destination).read(epoch)
-}
-
-/// Where a destination's log ends and Kafka begins, from one run to the next.
-pub(super) struct Note {
-    disk: Disk,
-    path: PathBuf,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Noted {
-    /// Of the log.
-    epoch: String,
-    through: u64,
-}
-
-impl Note {
-    pub fn of(disk: &Disk, data_dir: &Path, destination: &str) -> Note {
-        Note {
-            disk: disk.clone(),
-            path: data_dir.join(format!("handover-{destination}")),
-        }
-    }
-
-    /// `None` where it never was, or of another log.
-    pub fn read(&self, epoch: &str) -> Option<Sequence> {
-        let text = self.disk.read_if_there(&self.path).ok()??;
-        let noted: Noted = serde_json::from_slice(&text).ok()?;
-        (noted.epoch == epoch).then_some(Sequence(noted.through))
-    }
-
-    /// Blocks for a sync.
-    fn write(&self, epoch: &str, through: Sequence) -> io::Result<()> {
-        let noted = Noted {
-            epoch: epoch.to_owned(),
-            through: through.0,
-        };
-        let text = serde_json::to_vec(&noted)?;
-        self.disk.replace(&self.path, &text)
     }
 }

@@ -10,7 +10,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::Place;
-use super::holdings::Holdings;
+use super::holdings::{Holdings, Turned};
 use super::member::Member;
 
 /// A consumer whose partitions can stand still.
@@ -56,15 +56,13 @@ impl<C: Pausing> Flow<C> {
         let Some(consumer) = &*consumer else {
             return;
         };
-        let mut holdings = holdings.lock();
-        let (full, flowing) = (holdings.filled(), holdings.emptied());
-        drop(holdings);
+        let Turned { filled, emptied } = holdings.lock().turn();
 
-        if !full.is_empty() {
-            consumer.pause(&full);
+        if !filled.is_empty() {
+            consumer.pause(&filled);
         }
-        if !flowing.is_empty() {
-            consumer.resume(&flowing);
+        if !emptied.is_empty() {
+            consumer.resume(&emptied);
         }
     }
 

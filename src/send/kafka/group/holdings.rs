@@ -38,6 +38,15 @@ pub(super) enum Coming {
     Anew,
 }
 
+/// Partitions that stand otherwise than at the last look.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Turned {
+    /// Nothing more of them is to come for now.
+    pub filled: Vec<Place>,
+    /// They have room again.
+    pub emptied: Vec<Place>,
+}
+
 pub(super) struct Holdings {
     limits: Limits,
     /// The last number that was given.
@@ -79,6 +88,14 @@ impl Partition {
         let mut of_log = self.held.range((self.life, i64::MIN)..);
         let lowest = of_log.next().map(|((_, offset), _)| *offset);
         lowest.or(self.next)
+    }
+
+    fn is_over(&self, room: Limits) -> bool {
+        self.held.len() >= room.records || self.held_bytes >= room.bytes
+    }
+
+    fn has_half_of(&self, room: Limits) -> bool {
+        self.held.len() <= room.records / 2 && self.held_bytes <= room.bytes / 2
     }
 
     fn coming(&self, offset: i64) -> Coming {
@@ -329,30 +346,19 @@ impl Holdings {
         partitions.for_each(|partition| partition.committed = None);
     }
 
-    /// Partitions of which nothing more is to come for now.
-    pub fn filled(&mut self) -> Vec<Place> {
-        let room = self.room();
-        self.turn(|it| {
-            let is_over = it.held.len() >= room.records || it.held_bytes >= room.bytes;
-            !it.is_full && is_over
-        })
-    }
-
-    /// Partitions that have room again.
-    pub fn emptied(&mut self) -> Vec<Place> {
-        let room = self.room();
-        self.turn(|it| {
-            it.is_full && it.held.len() <= room.records / 2 && it.held_bytes <= room.bytes / 2
-        })
-    }
-
-    fn turn(&mut self, is_meant: impl Fn(&Partition) -> bool) -> Vec<Place> {
-        let meant = self.partitions.iter_mut().filter(|(_, it)| is_meant(it));
-        let turned = meant.map(|(place, partition)| {
+    /// Partitions that are over their room by now, and those that have half of it again.
+    pub fn turn(&mut self) -> Turned {
+        let (room, mut turned) = (self.room(), Turned::default());
+        for (place, partition) in &mut self.partitions {
+            let places = match partition.is_full {
+                false if partition.is_over(room) => &mut turned.filled,
+                true if partition.has_half_of(room) => &mut turned.emptied,
+                _ => continue,
+            };
+            places.push(place.clone());
             partition.is_full = !partition.is_full;
-            place.clone()
-        });
-        turned.collect()
+        }
+        turned
     }
 
     /// What each partition may hold: as much as all together leave free. One has half of everything, two have a third each, and those that hold

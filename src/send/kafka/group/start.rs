@@ -112,7 +112,7 @@ impl Offsets for Asking<'_> {
     type Ends = TopicPartitionList;
 
     fn ends(&self) -> Result<Option<TopicPartitionList>, KafkaError> {
-        let partitions = partitions(&self.consumer, self.membership)?;
+        let partitions = partitions(&self.consumer, &self.membership.topics)?;
         let ends = ends(&self.consumer, &partitions)?;
         Ok(Some(ends).filter(|ends| ends.count() > 0))
     }
@@ -131,18 +131,14 @@ impl Offsets for Asking<'_> {
 }
 
 /// Those that are there, of the topics that are meant.
-fn partitions(
+pub(super) fn partitions(
     consumer: &BaseConsumer<Listener>,
-    membership: &Membership,
+    topics: &[TopicNames],
 ) -> Result<TopicPartitionList, KafkaError> {
     let metadata = consumer.fetch_metadata(None, kafka::CONNECT_TIMEOUT)?;
     let mut list = TopicPartitionList::new();
     for topic in metadata.topics() {
-        if membership
-            .topics
-            .iter()
-            .any(|names| names.mean(topic.name()))
-        {
+        if topics.iter().any(|names| names.mean(topic.name())) {
             let partitions = topic.partitions().iter();
             partitions.for_each(|it| {
                 list.add_partition(topic.name(), it.id());
@@ -178,7 +174,7 @@ fn is_of_members(error: &KafkaError) -> bool {
 }
 
 impl Shared {
-    fn consumer(&self, group: &str) -> rdkafka::ClientConfig {
+    pub(super) fn consumer(&self, group: &str) -> rdkafka::ClientConfig {
         let mut client = self.client();
         client
             .set("client.id", group)

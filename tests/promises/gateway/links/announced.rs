@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 
 use super::{assert_open, bucket, events, gateway, next, post};
 use crate::parts::contract::schema;
+use crate::parts::gateway::Gateway;
+use crate::parts::http;
 use crate::parts::kafka::Broker;
 use crate::parts::mosquitto::Mosquitto;
 use crate::parts::s3;
+use crate::parts::site::wait_until;
 use crate::parts::subscriber::Subscriber;
 
 const ANNOUNCE: (&str, &str) = ("SEND__STORE__LINKS__ANNOUNCE", "true");
@@ -85,6 +88,46 @@ async fn pictures_that_come_later_are_announced_on_both_buses_once_they_are_ther
     assert_tells_of(&serde_json::from_slice(&on_kafka.payload).unwrap(), &second);
 }
 
+/// Until its consumer groups have partitions: from then on events reach the broker out of Kafka.
+fn wait_for_groups(gateway: &Gateway) {
+    wait_until("both groups have partitions", || {
+        let status = http::get(gateway.admin, "/api/status", &[]).text();
+        let status: Value = serde_json::from_str(&status).unwrap();
+        let lanes = status["lanes"].as_array().unwrap().iter();
+        let of_groups = lanes.filter(|lane| lane["destination"] == "mqtt@kafka");
+        let partitions = of_groups.filter_map(|lane| lane["partitions"].as_array());
+        partitions.filter(|all| !all.is_empty()).count() == 2
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_gets_its_events_out_of_kafka_is_told_of_pictures_that_come_later() {
+    let (mosquitto, mut server) = (Mosquitto::start(), s3::Server::start());
+    let kafka = tokio::task::block_in_place(Broker::start);
+    let (own, brokers) = (bucket(&server), kafka.address());
+    let settings = [
+        ANNOUNCE,
+        ("SEND__KAFKA__BROKERS", &*brokers),
+        ("SEND__MQTT__FROM", "kafka"),
+    ];
+    let gateway = gateway(&mosquitto, &with(&own, &settings));
+    let (mut events, mut told) = (events(&mosquitto).await, second_words(&mosquitto).await);
+    tokio::task::block_in_place(|| wait_for_groups(&gateway));
+
+    server.kill();
+    post(&gateway, 1);
+    let event = next(&mut events).await;
+    assert_eq!(gateway.ledger("mqtt@kafka").accepted, 1);
+    server.restart();
+
+    let message = told.receive(1).await.remove(0);
+    let id = event["id"].as_str().unwrap();
+    assert_eq!(message.topic, format!("boxbridge/default/pictures/{id}"));
+    let told: Value = serde_json::from_slice(&message.payload).unwrap();
+    assert_tells_of(&told, &event);
+    assert_open(&told, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_was_killed_announces_what_it_had_sent_without_pictures() {
     let (mosquitto, mut server) = (Mosquitto::start(), s3::Server::start());
@@ -94,7 +137,7 @@ async fn a_gateway_that_was_killed_announces_what_it_had_sent_without_pictures()
     let (mut events, mut told) = (events(&mosquitto).await, second_words(&mosquitto).await);
     post(&gateway, 1);
     let event = next(&mut events).await;
-    crate::parts::site::wait_until("the broker has answered", || {
+    wait_until("the broker has answered", || {
         gateway.ledger("mqtt").delivered == 1
     });
     // The cursor's slot is written every 100 ms; an event that is not in it goes out again, as pending again.

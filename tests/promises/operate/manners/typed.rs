@@ -10,9 +10,10 @@ use crate::parts::mosquitto::{Mosquitto, Settings};
 use crate::parts::site::{base64, jpeg, wait_until};
 
 /// Programs that are not ours, need another machine or more rights than a test has.
-const NOT_HERE: [&str; 10] = [
+const NOT_HERE: [&str; 11] = [
     "dmesg",
     "iostat",
+    "kafka-consumer-groups.sh",
     "kcat",
     "kill",
     "kubectl",

@@ -40,9 +40,9 @@ fn messages(router: &Router, normalized: &Normalized, pictures: PicturesNow) -> 
         ..at(0)
     };
     let told = [pictures_told::to_mqtt, pictures_told::to_kafka];
-    let told = told.map(|told| told(router, event, &sending));
+    let told = told.map(|told| told(router, event, &sending)).into_iter();
     let events = [router.mqtt(event, &sending), router.kafka(event, &sending)];
-    events.into_iter().flatten().chain(told).collect()
+    events.into_iter().chain(told).flatten().collect()
 }
 
 /// As the gateway gives them along: of every picture.

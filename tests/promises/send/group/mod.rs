@@ -1,6 +1,7 @@
 //! `from = "kafka"`: a broker gets its events out of the topics of a Kafka destination, shared out among gateways by a consumer group.
 
 mod anew;
+mod checked;
 mod delivery;
 pub mod doors;
 mod drained;

@@ -32,7 +32,7 @@ async fn a_missing_topic_is_not_made_where_the_operator_says_never() {
         "topic never.named.before is missing"
     );
 
-    let probe = kafka.probe("never.an.event").await.unwrap();
+    let probe = kafka.probe("never.an.event", None).await.unwrap();
     let beside = probe.beside.unwrap();
     assert_eq!(
         beside.problem.as_deref(),

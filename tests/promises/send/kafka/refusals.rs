@@ -193,7 +193,11 @@ async fn a_check_tries_a_produce_and_leaves_nothing_behind() {
         config.compression = compression.to_owned();
         let kafka = kafka(config, &[&topic]);
         assert_eq!(
-            kafka.probe("boxbridge.devices").await.unwrap().produce,
+            kafka
+                .probe("boxbridge.devices", None)
+                .await
+                .unwrap()
+                .produce,
             Produce::Would {
                 topic: topic.clone()
             }
@@ -221,7 +225,12 @@ async fn a_user_who_may_not_write_idempotently_is_told_so_also_by_a_check() {
 
     let (cluster, kafka) = mocked();
     cluster.request_errors(RDKafkaApiKey::InitProducerId, &refused);
-    let Produce::Refused(said) = kafka.probe("boxbridge.devices").await.unwrap().produce else {
+    let Produce::Refused(said) = kafka
+        .probe("boxbridge.devices", None)
+        .await
+        .unwrap()
+        .produce
+    else {
         panic!("not refused")
     };
     assert!(said.contains("IdempotentWrite"), "{said}");

@@ -164,19 +164,19 @@ fn a_partition_stands_still_when_it_holds_half_and_goes_on_when_it_holds_half_of
     let mut holdings = holding(&[]);
     holdings.begin(place(1), None);
     for offset in 0..50 {
-        assert_eq!(holdings.filled(), []);
+        assert_eq!(holdings.turn().filled, []);
         keep(&mut holdings, 0, offset);
     }
-    assert_eq!(holdings.filled(), [place(0)]);
-    assert_eq!(holdings.filled(), [], "once");
+    assert_eq!(holdings.turn().filled, [place(0)]);
+    assert_eq!(holdings.turn().filled, [], "once");
 
     numbers(&mut holdings, &[]);
     for number in 1..=17 {
-        assert_eq!(holdings.emptied(), []);
+        assert_eq!(holdings.turn().emptied, []);
         holdings.settle(Sequence(number));
     }
-    assert_eq!(holdings.emptied(), [place(0)], "33 held, 67 free");
-    assert_eq!(holdings.emptied(), [], "once");
+    assert_eq!(holdings.turn().emptied, [place(0)], "33 held, 67 free");
+    assert_eq!(holdings.turn().emptied, [], "once");
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn many_partitions_share_what_is_held_and_each_holds_a_few() {
     let mut held = Vec::new();
     for partition in 0..50 {
         let mut count = 0;
-        while holdings.filled().is_empty() {
+        while holdings.turn().filled.is_empty() {
             keep(&mut holdings, partition, count);
             count += 1;
         }
@@ -205,11 +205,11 @@ fn a_record_that_is_larger_than_all_that_may_be_held_is_held_alone() {
         bytes: 1,
     });
     holdings.begin(place(0), None);
-    assert_eq!(holdings.filled(), []);
+    assert_eq!(holdings.turn().filled, []);
     keep(&mut holdings, 0, 0);
-    assert_eq!(holdings.filled(), [place(0)]);
+    assert_eq!(holdings.turn().filled, [place(0)]);
 
     numbers(&mut holdings, &[]);
     holdings.settle(Sequence(1));
-    assert_eq!(holdings.emptied(), [place(0)]);
+    assert_eq!(holdings.turn().emptied, [place(0)]);
 }
