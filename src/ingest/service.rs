@@ -94,7 +94,11 @@ impl<A: Accept> Service<A> {
     ) -> Arc<Service<A>> {
         Arc::new(Service {
             accept,
-            places: Places::with_doors(settings.connections_max, settings.ports().count()),
+            places: Places::new(
+                settings.connections_max,
+                settings.ports().count(),
+                port::PATIENCE,
+            ),
             realtime: Budget::new(Limit::live(&settings)),
             history: History::new(Limit::of_history(&settings)),
             settings: Current::new(settings),
