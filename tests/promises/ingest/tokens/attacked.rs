@@ -164,6 +164,8 @@ fn who_is_refused_again_and_again_is_told_to_wait_and_a_good_token_from_there_st
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 1);
 const GUESSES: u32 = 10_000;
 const AT_ONCE: u32 = 16;
+/// Addresses that have a line each.
+const TOLD_APART: u32 = 1024;
 
 /// One request over a connection of its own; its status.
 pub(super) async fn ask(from: Ipv4Addr, gateway: &Gateway, request: &str) -> Option<u16> {
@@ -230,6 +232,39 @@ async fn ten_thousand_wrong_tokens_of_one_source_cost_another_box_nothing() {
     assert_eq!(accepted, f64::from(sent));
     let lines = gateway.log().matches("\"refused\"").count();
     assert!(lines <= 3, "{lines} lines of {GUESSES} refusals");
+}
+
+/// A wrong token from each of many addresses.
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_beyond_a_thousand_share_a_line_and_a_count_and_a_good_token_there_opens() {
+    let tokens = Tokens::new();
+    let token = tokens.make(&["gate-3"]);
+    let gateway = tokens.gateway(&[]);
+    let addresses = |from: u32, to: u32| (from..to).map(|it| Ipv4Addr::from(0x7f03_0000 + it));
+    let guess = request("a-guess", 0);
+
+    for address in addresses(0, TOLD_APART) {
+        assert_eq!(ask(address, &gateway, &guess).await, Some(401));
+    }
+    let mut told_why = 0;
+    for address in addresses(TOLD_APART, TOLD_APART + 100) {
+        let answer = ask(address, &gateway, &guess).await;
+        assert!(matches!(answer, Some(401 | 429)), "{answer:?}");
+        told_why += u32::from(answer == Some(401));
+    }
+    assert!(
+        (1..100).contains(&told_why),
+        "{told_why} of 100 were told why"
+    );
+
+    for address in addresses(TOLD_APART + 90, TOLD_APART + 110) {
+        let answer = ask(address, &gateway, &request(&token, address.into())).await;
+        assert_eq!(answer, Some(200), "a box behind {address}");
+    }
+    let log = gateway.log();
+    let lines = log.lines().filter(|line| line.contains("\"refused\""));
+    let shared = lines.clone().filter(|line| line.contains("\"addresses\""));
+    assert_eq!((lines.count() as u32, shared.count()), (TOLD_APART + 1, 1));
 }
 
 fn connections(gateway: &Gateway) -> f64 {
