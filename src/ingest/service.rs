@@ -109,6 +109,11 @@ impl<A: Accept> Service<A> {
         })
     }
 
+    /// These sent something before we started: they are no strangers.
+    pub fn know(&self, sources: impl IntoIterator<Item = ShareKey>) {
+        self.places.know(sources);
+    }
+
     /// Room for a history body of so many bytes that comes from no connection, and its turn: the same as those of boxes have.
     pub async fn history_turn(&self, bytes: usize) -> Result<HistoryTurn, Refusal> {
         let limit = self.settings().history_body_max_bytes;

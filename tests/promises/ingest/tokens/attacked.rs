@@ -297,3 +297,28 @@ async fn somebody_with_many_addresses_keeps_no_box_out_that_has_sent_before() {
     // Those who wait behind them take the places of the eldest heads, and no more.
     assert!(connections(&gateway) <= 60.0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_with_many_addresses_keeps_no_box_out_that_has_sent_before_a_restart() {
+    let tokens = Tokens::new();
+    let token = tokens.make(&["gate-3"]);
+    let mut gateway = tokens.gateway(&[
+        ("INGEST__CONNECTIONS_MAX", "64"),
+        ("INGEST__HEADER_TIMEOUT", "1h"),
+    ]);
+    let own = Ipv4Addr::LOCALHOST;
+    assert_eq!(ask(own, &gateway, &request(&token, 1)).await, Some(200));
+    assert_eq!(gateway.stop(), Some(0));
+    gateway.restart();
+
+    // All places that strangers can have, and none who waits for one.
+    let _strangers = half_heads((1..=60).map(stranger), gateway.ingest).await;
+    wait_until("they have them", || connections(&gateway) >= 60.0);
+    for number in 2..12 {
+        let answer = ask(own, &gateway, &request(&token, number)).await;
+        assert_eq!(answer, Some(200));
+    }
+    wait_until("nobody had to leave for it", || {
+        connections(&gateway) == 60.0
+    });
+}
