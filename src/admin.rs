@@ -45,6 +45,9 @@ use api::Api;
 /// Between two requests: longer than any Prometheus takes between two scrapes.
 const IDLE: Duration = Duration::from_secs(90);
 const HEAD: Duration = Duration::from_secs(5);
+/// A probe sends its whole head at once and gives up after a second: where all places are taken, who has waited longest without a head
+/// leaves at once.
+const PATIENCE: Duration = Duration::ZERO;
 
 /// The service behind the admin port. Its connections have the deadlines of the boxes', and a cap of their own.
 pub struct Admin {
@@ -71,7 +74,7 @@ impl Admin {
         Arc::new(Admin {
             router,
             api,
-            places: Places::new(connections_max),
+            places: Places::new(connections_max, 1, PATIENCE),
         })
     }
 

@@ -356,3 +356,6 @@ fn replaying(queue: &Status) -> impl Iterator<Item = Finding> {
         Finding::of("replaying", sentence).at(destination)
     })
 }
+
+#[cfg(test)]
+mod tests;

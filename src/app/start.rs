@@ -118,7 +118,7 @@ impl Start {
         let lines = destinations.iter().map(|to| Arc::clone(&to.line));
         let resend = Resend::new(Arc::clone(&data.aside), lines.collect());
         let gateway = self.gateway(locations.clone(), &data, holders);
-        let boxes = self.accept(boxes, &gateway, running);
+        let boxes = self.accept(boxes, &gateway, &data, running);
         let resubmit = Resubmit {
             gateway: Arc::clone(&gateway),
             service: Arc::clone(&boxes),
@@ -290,6 +290,7 @@ impl Start {
         &self,
         boxes: BoxListeners,
         gateway: &Arc<Gateway>,
+        data: &DataDir,
         running: &Running,
     ) -> Arc<Service<Gateway>> {
         let service = Service::new(
@@ -298,6 +299,8 @@ impl Start {
             running.commits.clone(),
             running.leaving.clone(),
         );
+        // An attack that runs while we start keeps none of them out.
+        service.know(data.devices.senders());
 
         boxes.open(&service, &running.ingest);
         service

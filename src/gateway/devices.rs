@@ -20,7 +20,7 @@ use crate::send::board::Board;
 use crate::system::clock::Clock;
 use crate::system::disk::Disk;
 use boxbridge_config::{Config, is_site};
-use boxbridge_event::{DeviceState, Event, Feed, PictureState, Source, Timestamp};
+use boxbridge_event::{DeviceState, Event, Feed, PictureState, ShareKey, Source, Timestamp};
 
 mod hour;
 mod on_disk;
@@ -249,6 +249,11 @@ impl Devices {
             rows.extend(known.map(|(key, device)| Row::of(key, device, ms)));
         }
         rows
+    }
+
+    /// From where something of a device came within the last day.
+    pub fn senders(&self) -> Vec<ShareKey> {
+        self.state.lock().table.senders(self.now_ms())
     }
 
     /// Sets the metrics to what is so now. A device has a series of its own only if the inventory names it.

@@ -94,7 +94,11 @@ impl<A: Accept> Service<A> {
     ) -> Arc<Service<A>> {
         Arc::new(Service {
             accept,
-            places: Places::with_doors(settings.connections_max, settings.ports().count()),
+            places: Places::new(
+                settings.connections_max,
+                settings.ports().count(),
+                port::PATIENCE,
+            ),
             realtime: Budget::new(Limit::live(&settings)),
             history: History::new(Limit::of_history(&settings)),
             settings: Current::new(settings),
@@ -103,6 +107,11 @@ impl<A: Accept> Service<A> {
             silent_proxy: Once::new(),
             refusals: Refusals::default(),
         })
+    }
+
+    /// These sent something before we started: they are no strangers.
+    pub fn know(&self, sources: impl IntoIterator<Item = ShareKey>) {
+        self.places.know(sources);
     }
 
     /// Room for a history body of so many bytes that comes from no connection, and its turn: the same as those of boxes have.

@@ -37,7 +37,7 @@ impl LinksPort {
         Arc::new(LinksPort {
             links,
             album,
-            places: Places::new(connections_max),
+            places: Places::new(connections_max, 1, port::PATIENCE),
         })
     }
 

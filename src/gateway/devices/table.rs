@@ -209,6 +209,16 @@ impl DeviceTable {
         find(&self.sites, &key.site, &key.id)
     }
 
+    /// From where something of a device came within the last day.
+    pub fn senders(&self, now_ms: i64) -> Vec<ShareKey> {
+        let is_recent = |heard| now_ms.saturating_sub(heard) < DAY_MS;
+        let all = self.iter().map(|(_, _, device)| device);
+        let recent = all.filter(|device| device.heard_ms.is_some_and(is_recent));
+
+        let addresses = recent.filter_map(|device| device.known.peer.as_deref());
+        addresses.map(ShareKey::of_peer).collect()
+    }
+
     pub fn count_in(&self, state: DeviceState) -> usize {
         let of_it = self.iter().filter(|(_, _, device)| device.state == state);
         of_it.count()

@@ -13,7 +13,7 @@ use crate::send::board::{Board, Reader};
 use crate::system::clock::Clock;
 use crate::system::disk::{Call, Disk};
 use boxbridge_config::{Config, Layers};
-use boxbridge_event::{BoxPass, DeviceState, Event, Feed, Source, Timestamp};
+use boxbridge_event::{BoxPass, DeviceState, Event, Feed, ShareKey, Source, Timestamp};
 
 struct Rig {
     directory: tempfile::TempDir,
@@ -211,6 +211,22 @@ fn what_is_known_outlives_the_process_and_is_told_again() {
         rig.told(),
         [("10.0.0.8".to_owned(), Some(DeviceState::Offline))]
     );
+}
+
+#[test]
+fn it_tells_from_where_something_came_within_a_day_also_after_a_start() {
+    let rig = Rig::new();
+    let sender = [ShareKey::of_peer("10.0.0.1")];
+    rig.sends("10.0.0.1", "new");
+    rig.devices.refused(&source("10.0.0.2"));
+    let rig = rig.restarted(&[]);
+    assert_eq!(rig.devices.senders(), sender);
+
+    let mut old = event("old");
+    old.feed = Feed::History;
+    old.occurred_at = Timestamp(old.received_at.0 - 25 * 3_600_000);
+    rig.devices.sent(&source("10.0.0.3"), &old);
+    assert_eq!(rig.devices.senders(), sender);
 }
 
 #[test]

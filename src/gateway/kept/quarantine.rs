@@ -1,8 +1,8 @@
 //! Refused bodies, kept for a person to look at and to hand in again: a box never sends them again.
 //!
-//! One file each in `quarantine/`, named `<received, ms>-<count>-<code>-<peer>`. Promises: a body that [`Quarantine::keep`] returned for is on
-//! disk; it stays for `keep`, however many come; one source has a quarter of the room at most, and what its refusals cost does not grow
-//! with what is kept. When there is no room nothing gives way: the new body is not kept, and the caller is told.
+//! One file each in `quarantine/`, named `<received, ms>-<count>-<code>-<peer>`, and `-<pass>` where its sender had one. Promises: a body that [`Quarantine::keep`] returned for is on
+//! disk; it stays for `keep`, however many come; one source has a quarter of the room at most: a pass, from whatever addresses, else an
+//! address. What its refusals cost does not grow with what is kept. When there is no room nothing gives way: the new body is not kept, and the caller is told.
 
 use std::borrow::Cow;
 use std::io;
@@ -50,6 +50,8 @@ struct Name<'a> {
     received_at: Timestamp,
     code: &'a str,
     peer: &'a str,
+    /// [`boxbridge_event::BoxPass::number`].
+    pass: Option<&'a str>,
 }
 
 impl Quarantine {
@@ -81,7 +83,9 @@ impl Quarantine {
         let received = source.received_at.0.max(0);
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let (code, peer) = (refusal.code.as_str(), &source.peer);
-        let name = format!("{received:013}-{count:06}-{code}-{peer}");
+        let pass = source.pass.number;
+        let pass = pass.map_or_else(String::new, |number| format!("-{number:016x}"));
+        let name = format!("{received:013}-{count:06}-{code}-{peer}{pass}");
 
         let head = QuarantineHead::of(source, refusal, body).to_json();
         let put = self.folder.put(&name, &head, &[body]);
@@ -221,23 +225,25 @@ impl NotKept {
 
 impl Name<'_> {
     fn of(name: &str) -> Option<Name<'_>> {
-        let mut words = name.splitn(4, '-');
+        let mut words = name.splitn(5, '-');
         let received = words.next()?.parse().ok()?;
         let (_count, code, peer) = (words.next()?, words.next()?, words.next()?);
         Some(Name {
             received_at: Timestamp(received),
             code,
             peer,
+            pass: words.next(),
         })
     }
 }
 
 /// Whose share a body takes, by its file's name.
 fn owner(name: &str) -> Option<Cow<'_, str>> {
-    let Name { peer, .. } = Name::of(name)?;
-    Some(match peer.contains(':') {
-        true => Cow::Owned(ShareKey::of_peer(peer).to_string()),
-        false => Cow::Borrowed(peer),
+    let Name { peer, pass, .. } = Name::of(name)?;
+    Some(match pass {
+        Some(pass) => Cow::Borrowed(pass),
+        None if peer.contains(':') => Cow::Owned(ShareKey::of_peer(peer).to_string()),
+        None => Cow::Borrowed(peer),
     })
 }
 
@@ -257,6 +263,12 @@ mod tests {
             received_at: Timestamp(received_at),
             pass: BoxPass::default(),
         }
+    }
+
+    fn with_pass(peer: &str, number: u64) -> Source {
+        let mut source = source(peer, 1);
+        source.pass.number = Some(number);
+        source
     }
 
     fn open(directory: &Path) -> Quarantine {
@@ -347,5 +359,31 @@ mod tests {
             &refusal,
             &[b'x'; 1_000]
         )));
+    }
+
+    #[test]
+    fn a_pass_is_one_source_at_whatever_addresses_and_passes_at_one_address_are_several() {
+        let directory = tempfile::tempdir().unwrap();
+        let refusal = Refusal::new(Code::JsonInvalid, "expected value");
+        let put = |quarantine: &Quarantine, source: Source| {
+            quarantine.keep(&source, &refusal, &[b'x'; 1_000]).is_ok()
+        };
+        let quarantine = open(directory.path());
+        for peer in ["10.0.0.1", "2001:db8::1"] {
+            assert!(put(&quarantine, with_pass(peer, 7)));
+        }
+        assert!(!put(&quarantine, with_pass("10.0.0.9", 7)));
+
+        // Also where they are counted after a start.
+        let quarantine = open(directory.path());
+        assert!(!put(&quarantine, with_pass("10.0.0.9", 7)));
+        assert!(put(&quarantine, with_pass("10.0.0.1", 8)));
+        assert!(put(&quarantine, source("10.0.0.1", 1)));
+
+        let of_one = QuarantineFilter {
+            peer: Some("10.0.0.1".to_owned()),
+            ..QuarantineFilter::default()
+        };
+        assert_eq!(quarantine.count(&of_one).unwrap(), 3);
     }
 }

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+/// Nobody asks a connection to leave.
+const NOT_ASKED: u64 = u64::MAX;
+
 /// Shared by one connection's reader, its handler and [`super::Places`].
 #[derive(Clone)]
 pub struct Activity(Arc<Shared>);
@@ -20,9 +23,10 @@ struct Shared {
     came_ms: AtomicU64,
     /// The receive buffer was empty at some moment since the last request: bytes read from then on came after that request.
     was_drained: AtomicBool,
-    /// When the silence began, counted from `opened`.
-    idle_since_ms: AtomicU64,
-    is_asked_to_leave: AtomicBool,
+    /// When the silence, or the head, began, counted from `opened`.
+    waits_since_ms: AtomicU64,
+    /// It is asked to leave if it has waited for so long.
+    asked_ms: AtomicU64,
     /// The task that waits for the next request.
     reader: Mutex<Option<Waker>>,
     /// Dropped once the answer is written: the memory that the answer takes.
@@ -50,8 +54,8 @@ impl Default for Activity {
             opened: Instant::now(),
             came_ms: AtomicU64::new(0),
             was_drained: AtomicBool::new(true),
-            idle_since_ms: AtomicU64::new(0),
-            is_asked_to_leave: AtomicBool::new(false),
+            waits_since_ms: AtomicU64::new(0),
+            asked_ms: AtomicU64::new(NOT_ASKED),
             reader: Mutex::default(),
             until_written: Mutex::default(),
         }))
@@ -82,9 +86,8 @@ impl Activity {
 
     /// What came is dealt with: the connection is silent until more comes.
     pub(super) fn begins_anew(&self) {
-        self.0.idle_since_ms.store(self.now(), Ordering::Release);
         self.0.was_drained.store(false, Ordering::Release);
-        self.enter(Phase::Idle);
+        self.wait_in(Phase::Idle);
     }
 
     /// Keeps `held` until the answer to this request is with the kernel, or the connection has ended.
@@ -92,26 +95,28 @@ impl Activity {
         *self.0.until_written.lock() = Some(held);
     }
 
-    /// How long the connection has been silent; `None` while a request comes or is served.
-    pub fn silent_for(&self) -> Option<Duration> {
-        let since = Duration::from_millis(self.0.idle_since_ms.load(Ordering::Acquire));
-        (self.phase() == Phase::Idle).then(|| self.0.opened.elapsed().saturating_sub(since))
+    /// How long the connection has been silent, or its head has not come whole; `None` while a request is served.
+    pub(super) fn waits_for(&self) -> Option<Duration> {
+        let since = self.0.waits_since_ms.load(Ordering::Acquire);
+        let waits = self.now().saturating_sub(since);
+        (self.phase() != Phase::Served).then(|| Duration::from_millis(waits))
     }
 
-    /// Asks the connection to give up its place. It ends at once if its receive buffer is empty.
-    pub(super) fn ask_to_leave(&self) {
-        self.0.is_asked_to_leave.store(true, Ordering::Release);
+    /// Asks the connection to give up its place if it has waited for so long. It ends at once if its receive buffer is empty.
+    pub(super) fn ask_to_leave(&self, waited: Duration) {
+        let asked = milliseconds(waited);
+        self.0.asked_ms.store(asked, Ordering::Release);
         let reader = self.0.reader.lock().take();
         reader.into_iter().for_each(Waker::wake);
     }
 
     #[cfg(test)]
     pub(super) fn is_asked(&self) -> bool {
-        self.0.is_asked_to_leave.load(Ordering::Acquire)
+        self.0.asked_ms.load(Ordering::Acquire) != NOT_ASKED
     }
 
-    /// Whether it was asked to leave; takes the question back.
-    pub(super) fn takes_the_question(&self, reader: &Waker) -> bool {
+    /// Whether it was asked to leave, and has not done anything since; takes the question back.
+    pub(super) fn is_to_leave(&self, reader: &Waker) -> bool {
         let mut waiting = self.0.reader.lock();
         if waiting
             .as_ref()
@@ -119,7 +124,11 @@ impl Activity {
         {
             *waiting = Some(reader.clone());
         }
-        self.0.is_asked_to_leave.swap(false, Ordering::AcqRel)
+        drop(waiting);
+
+        let asked = self.0.asked_ms.swap(NOT_ASKED, Ordering::AcqRel);
+        let is_long_enough = |waits: Duration| milliseconds(waits) >= asked;
+        asked != NOT_ASKED && self.waits_for().is_some_and(is_long_enough)
     }
 
     /// The kernel has all bytes of the answer.
@@ -137,6 +146,11 @@ impl Activity {
         }
     }
 
+    fn wait_in(&self, phase: Phase) {
+        self.0.waits_since_ms.store(self.now(), Ordering::Release);
+        self.enter(phase);
+    }
+
     fn enter(&self, phase: Phase) {
         self.0.phase.store(phase as u8, Ordering::Release);
     }
@@ -145,7 +159,7 @@ impl Activity {
     pub(super) fn found(&self, age: Duration) {
         let age = milliseconds(age);
         if self.phase() == Phase::Idle {
-            self.enter(Phase::Head);
+            self.wait_in(Phase::Head);
             // The first bytes may be older than the last. If they were there when the request before ended, they are as old as the last read.
             let is_next = self.0.was_drained.load(Ordering::Acquire);
             let waited = if is_next {

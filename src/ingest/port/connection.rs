@@ -231,7 +231,7 @@ mod tests {
         };
         tokio::spawn(async move {
             let stop = CancellationToken::new();
-            let place = Places::new(1).take(None, &activity).unwrap();
+            let place = Places::new(1, 1, SERVED_FOR).take(None, &activity).unwrap();
             let opened = open(stream, None, &activity, deadlines, &place).await;
             let (wire, _) = opened.unwrap();
             let _ = run(wire, service, &activity, &stop).await;

@@ -18,6 +18,6 @@ mod wire;
 pub use activity::{Activity, InService};
 pub use connection::{Broken, Deadlines, answer_each, open, run};
 pub use listener::{Listener, NewConnection, Port, STOP_MAX, last_call, serve};
-pub use places::{Place, Places};
+pub use places::{PATIENCE, Place, Places};
 pub use proxy_protocol::{NoHeader, Said, read as read_proxy_header};
 pub use wire::{Greeting, Wire, is_failed_handshake};

@@ -2,9 +2,9 @@
 //!
 //! Promises: while there are many free places, everyone gets one. The last eighth is for sources that have few, so a source that takes
 //! all the others at once still keeps nobody out. Half of it is for those among them that have sent something before: somebody with many
-//! addresses keeps no box out that was there before him. When others wait, the source with most connections is asked to end its longest silent
-//! one. Trusted proxies stand for many sources: they have no share and are never asked. Deliberately ends no connection itself: only its
-//! own reader knows whether its receive buffer is empty.
+//! addresses keeps no box out that was there before him. When others wait, the source with most connections is asked to end the one that has
+//! been silent, or in the middle of a head, for longest. Trusted proxies stand for many sources: they have no share and are never asked.
+//! Deliberately ends no connection itself: only its own reader knows whether its receive buffer is empty.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv6Addr;
@@ -15,7 +15,6 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::activity::Activity;
-use super::timed_stream::SILENT_MIN;
 use super::turns::{Turn, Turns};
 use boxbridge_event::ShareKey;
 
@@ -25,6 +24,8 @@ use known::KnownSources;
 
 /// One in this many places is kept for sources that have few.
 const LAST_PART: usize = 8;
+/// What boxes and guards are given: none waits so long between connecting and its request.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 /// Looking for those who may leave is a look at all: not for each of the thousands that may come in a second.
 const ASK_EVERY: Duration = Duration::from_millis(10);
 
@@ -32,6 +33,8 @@ pub struct Places {
     most: usize,
     /// How many accept loops share them.
     doors: usize,
+    /// Who waits for so long without a whole head gives way to others.
+    patience: Duration,
     taken: Mutex<Taken>,
     freed: Notify,
     /// At what costs a core before anybody is let in.
@@ -61,15 +64,12 @@ pub struct Place {
 }
 
 impl Places {
-    pub fn new(most: usize) -> Arc<Places> {
-        Places::with_doors(most, 1)
-    }
-
-    /// Places that several listeners share.
-    pub fn with_doors(most: usize, doors: usize) -> Arc<Places> {
+    /// `doors` listeners share them. A connection that has waited for `patience` without a whole head gives way to others.
+    pub fn new(most: usize, doors: usize, patience: Duration) -> Arc<Places> {
         Arc::new(Places {
             most,
             doors: doors.max(1),
+            patience,
             taken: Mutex::default(),
             freed: Notify::new(),
             turns: Turns::of_this_machine(),
@@ -115,8 +115,8 @@ impl Places {
         (!taken.knows(source), taken.of(source))
     }
 
-    /// Asks up to `count` connections to leave for one of `source`: the longest silent of the source with most connections, then of the
-    /// next, down to sources with as many as `source`. Connections that were asked before count.
+    /// Asks up to `count` connections to leave for one of `source`: those that have waited longest of the source with most connections,
+    /// then of the next, down to sources with as many as `source`. Connections that were asked before count.
     pub fn ask_for(&self, source: Option<ShareKey>, count: usize) {
         let mut taken = self.taken.lock();
         if taken.asked.is_some_and(|at| at.elapsed() < ASK_EVERY) {
@@ -125,23 +125,31 @@ impl Places {
         taken.asked = Some(Instant::now());
         let least = taken.of(source).max(1);
 
-        let mut silent = Vec::new();
+        let mut waiting = Vec::new();
         for occupant in taken.occupants.values() {
-            let (Some(owner), Some(silence)) = (occupant.source, occupant.activity.silent_for())
+            let (Some(owner), Some(waits)) = (occupant.source, occupant.activity.waits_for())
             else {
                 continue;
             };
             let owned = taken.of(Some(owner));
-            if silence >= SILENT_MIN && owned >= least {
-                silent.push((owned, silence, &occupant.activity));
+            if waits >= self.patience && owned >= least {
+                waiting.push((owned, waits, &occupant.activity));
             }
         }
 
-        silent.sort_unstable_by_key(|(owned, silence, _)| std::cmp::Reverse((*owned, *silence)));
-        silent
+        waiting.sort_unstable_by_key(|(owned, waits, _)| std::cmp::Reverse((*owned, *waits)));
+        waiting
             .iter()
             .take(count)
-            .for_each(|(_, _, activity)| activity.ask_to_leave());
+            .for_each(|(_, _, activity)| activity.ask_to_leave(self.patience));
+    }
+
+    /// These have sent something that was taken.
+    pub fn know(&self, sources: impl IntoIterator<Item = ShareKey>) {
+        let (mut taken, now) = (self.taken.lock(), Instant::now());
+        for source in sources {
+            taken.known.note(source, now);
+        }
     }
 
     /// Resolves when a place may have become free since the last time.
@@ -208,8 +216,7 @@ impl Place {
 
     /// Its source has sent something that was taken.
     pub fn remember(&self, source: ShareKey) {
-        let mut taken = self.places.taken.lock();
-        taken.known.note(source, Instant::now());
+        self.places.know([source]);
     }
 
     /// Notes whose connection it is, once its proxy or its token has said so.
@@ -243,6 +250,8 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
 
     fn source(last: u8) -> Option<ShareKey> {
@@ -251,7 +260,7 @@ mod tests {
 
     #[test]
     fn whoever_takes_all_places_at_once_keeps_nobody_out() {
-        let places = Places::new(64);
+        let places = Places::new(64, 1, PATIENCE);
         let activity = Activity::default();
         let greedy: Vec<_> = std::iter::from_fn(|| places.take(source(1), &activity)).collect();
         assert_eq!(greedy.len(), 56);
@@ -264,7 +273,7 @@ mod tests {
 
     #[test]
     fn somebody_with_an_address_for_each_connection_keeps_no_known_source_out() {
-        let places = Places::new(64);
+        let places = Places::new(64, 1, PATIENCE);
         let activity = Activity::default();
         let first = places.take(source(200), &activity).unwrap();
         first.remember(source(200).unwrap());
@@ -279,8 +288,22 @@ mod tests {
     }
 
     #[test]
+    fn half_a_head_gives_way_as_silence_does_and_a_request_that_is_served_does_not() {
+        let places = Places::new(3, 1, Duration::ZERO);
+        let [silent, half, served] = [(); 3].map(|()| Activity::default());
+        half.found(Duration::ZERO);
+        let _request = served.begin();
+        let all = [&silent, &half, &served];
+        let _taken = all.map(|activity| places.take(source(1), activity).unwrap());
+
+        places.ask_for(source(1), all.len());
+        assert!(silent.is_asked() && half.is_asked() && !served.is_asked());
+        assert!(half.is_to_leave(Waker::noop()) && !half.is_asked());
+    }
+
+    #[test]
     fn proxies_have_no_share_and_their_clients_do() {
-        let places = Places::new(64);
+        let places = Places::new(64, 1, PATIENCE);
         let activity = Activity::default();
         let place = places.take(None, &activity).unwrap();
         assert_eq!(places.taken.lock().of(None), 0);

@@ -19,9 +19,6 @@ use super::tcp_info;
 
 /// Enough for an answer of 64 KiB over the slowest line; after this an unread answer gives up its place and its memory.
 const UNREAD_MAX: Duration = Duration::from_secs(10);
-/// A connection that is silent for this long gives way to others: no box waits so long between connecting and sending.
-pub(super) const SILENT_MIN: Duration = Duration::from_secs(5);
-
 /// The kernel counts the age of bytes in ticks of up to this length.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -132,12 +129,8 @@ impl TimedStream {
         }
 
         self.activity.drained();
-        let is_silent = || self.activity.silent_for() >= Some(SILENT_MIN);
-        if self.phase == Phase::Idle
-            && self.activity.takes_the_question(context.waker())
-            && is_silent()
-        {
-            let why = "silent while others wait for a place";
+        if self.activity.is_to_leave(context.waker()) {
+            let why = "no request while others wait for a place";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
         }
 

@@ -138,7 +138,7 @@ fn silent_clients_of_the_admin_port_leave_room_for_who_asks() {
     let mut silent: Vec<_> = (0..300)
         .map(|_| TcpStream::connect(gateway.admin).unwrap())
         .collect();
-    // A client that is kept waiting for a place gets one once somebody has been silent for five seconds.
+    // Who waits for a place gets that of somebody silent.
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     let alive = || {
         exchange(

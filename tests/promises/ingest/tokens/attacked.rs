@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 use super::{Tokens, judged, newest, post, sample};
+use crate::ingest::{half_heads, stranger};
 use crate::parts::PATIENCE;
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::site::wait_until;
@@ -163,9 +164,11 @@ fn who_is_refused_again_and_again_is_told_to_wait_and_a_good_token_from_there_st
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 1);
 const GUESSES: u32 = 10_000;
 const AT_ONCE: u32 = 16;
+/// Addresses that have a line each.
+const TOLD_APART: u32 = 1024;
 
 /// One request over a connection of its own; its status.
-async fn ask(from: Ipv4Addr, gateway: &Gateway, request: &str) -> Option<u16> {
+pub(super) async fn ask(from: Ipv4Addr, gateway: &Gateway, request: &str) -> Option<u16> {
     let exchange = async {
         let socket = TcpSocket::new_v4().ok()?;
         socket.bind((from, 0).into()).ok()?;
@@ -231,12 +234,49 @@ async fn ten_thousand_wrong_tokens_of_one_source_cost_another_box_nothing() {
     assert!(lines <= 3, "{lines} lines of {GUESSES} refusals");
 }
 
+/// A wrong token from each of many addresses.
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_beyond_a_thousand_share_a_line_and_a_count_and_a_good_token_there_opens() {
+    let tokens = Tokens::new();
+    let token = tokens.make(&["gate-3"]);
+    let gateway = tokens.gateway(&[]);
+    let addresses = |from: u32, to: u32| (from..to).map(|it| Ipv4Addr::from(0x7f03_0000 + it));
+    let guess = request("a-guess", 0);
+
+    for address in addresses(0, TOLD_APART) {
+        assert_eq!(ask(address, &gateway, &guess).await, Some(401));
+    }
+    let mut told_why = 0;
+    for address in addresses(TOLD_APART, TOLD_APART + 100) {
+        let answer = ask(address, &gateway, &guess).await;
+        assert!(matches!(answer, Some(401 | 429)), "{answer:?}");
+        told_why += u32::from(answer == Some(401));
+    }
+    assert!(
+        (1..100).contains(&told_why),
+        "{told_why} of 100 were told why"
+    );
+
+    for address in addresses(TOLD_APART + 90, TOLD_APART + 110) {
+        let answer = ask(address, &gateway, &request(&token, address.into())).await;
+        assert_eq!(answer, Some(200), "a box behind {address}");
+    }
+    let log = gateway.log();
+    let lines = log.lines().filter(|line| line.contains("\"refused\""));
+    let shared = lines.clone().filter(|line| line.contains("\"addresses\""));
+    assert_eq!((lines.count() as u32, shared.count()), (TOLD_APART + 1, 1));
+}
+
+fn connections(gateway: &Gateway) -> f64 {
+    gateway.sum("boxbridge_ingest_connections", &[])
+}
+
 /// With an address for each connection: no share of its own is ever used up.
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_with_many_addresses_keeps_no_box_out_that_has_sent_before() {
     let tokens = Tokens::new();
     let token = tokens.make(&["gate-3"]);
-    // A head that does not end holds its place, also while others wait for one.
+    // A head that does not end holds its place for as long as it may.
     let gateway = tokens.gateway(&[
         ("INGEST__CONNECTIONS_MAX", "64"),
         ("INGEST__HEADER_TIMEOUT", "1h"),
@@ -244,20 +284,9 @@ async fn somebody_with_many_addresses_keeps_no_box_out_that_has_sent_before() {
     let own = Ipv4Addr::LOCALHOST;
     assert_eq!(ask(own, &gateway, &request(&token, 1)).await, Some(200));
 
-    let mut strangers = Vec::new();
-    for last in 1..=120 {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket
-            .bind((Ipv4Addr::new(127, 0, 2, last), 0).into())
-            .unwrap();
-        let mut stream = socket.connect(gateway.ingest).await.unwrap();
-        let _ = stream
-            .write_all(b"POST /RealTimeEvent HTTP/1.1\r\nHost: ")
-            .await;
-        strangers.push(stream);
-    }
+    let _strangers = half_heads((1..=120).map(stranger), gateway.ingest).await;
     wait_until("they have all places that strangers can have", || {
-        gateway.sum("boxbridge_ingest_connections", &[]) >= 60.0
+        connections(&gateway) >= 60.0
     });
     for number in 2..12 {
         assert_eq!(
@@ -265,5 +294,31 @@ async fn somebody_with_many_addresses_keeps_no_box_out_that_has_sent_before() {
             Some(200)
         );
     }
-    assert_eq!(gateway.sum("boxbridge_ingest_connections", &[]), 60.0);
+    // Those who wait behind them take the places of the eldest heads, and no more.
+    assert!(connections(&gateway) <= 60.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_with_many_addresses_keeps_no_box_out_that_has_sent_before_a_restart() {
+    let tokens = Tokens::new();
+    let token = tokens.make(&["gate-3"]);
+    let mut gateway = tokens.gateway(&[
+        ("INGEST__CONNECTIONS_MAX", "64"),
+        ("INGEST__HEADER_TIMEOUT", "1h"),
+    ]);
+    let own = Ipv4Addr::LOCALHOST;
+    assert_eq!(ask(own, &gateway, &request(&token, 1)).await, Some(200));
+    assert_eq!(gateway.stop(), Some(0));
+    gateway.restart();
+
+    // All places that strangers can have, and none who waits for one.
+    let _strangers = half_heads((1..=60).map(stranger), gateway.ingest).await;
+    wait_until("they have them", || connections(&gateway) >= 60.0);
+    for number in 2..12 {
+        let answer = ask(own, &gateway, &request(&token, number)).await;
+        assert_eq!(answer, Some(200));
+    }
+    wait_until("nobody had to leave for it", || {
+        connections(&gateway) == 60.0
+    });
 }
