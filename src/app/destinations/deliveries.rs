@@ -83,20 +83,7 @@ impl Deliveries<'_> {
         let line = self.line(settings, &client);
 
         let loops = match client {
-            Client::Store(store) => {
-                picture_store::keep_synced(&settings.name, &store, &self.data.queue, self.tasks);
-                picture_store::keep_clean(&store, &self.data.clock, self.tasks);
-                let destination = Arc::clone(&store);
-                let told = self.loops(
-                    settings,
-                    destination,
-                    &line,
-                    &ToStore(router),
-                    (&contact, None),
-                    common,
-                );
-                Loops::Store(store, told)
-            }
+            Client::Store(store) => self.to_store(settings, store, (&line, &contact), common),
             Client::Mqtt(mqtt) => {
                 let from_kafka = self.out_of_kafka(settings, &mqtt, common);
                 self.look_back(settings);
@@ -152,6 +139,28 @@ impl Deliveries<'_> {
             line,
             loops,
         }
+    }
+
+    fn to_store(
+        &self,
+        settings: &boxbridge_config::Destination,
+        store: Arc<Store>,
+        (line, contact): (&Arc<Line>, &Arc<Contact>),
+        common: &Common<'_>,
+    ) -> Loops {
+        picture_store::keep_synced(&settings.name, &store, &self.data.queue, self.tasks);
+        picture_store::keep_clean(&store, &self.data.clock, self.tasks);
+
+        let (destination, render) = (Arc::clone(&store), ToStore(self.router(settings)));
+        let told = self.loops(
+            settings,
+            destination,
+            line,
+            &render,
+            (contact, None),
+            common,
+        );
+        Loops::Store(store, told)
     }
 
     /// The broker with what it is told first.

@@ -117,7 +117,9 @@ async fn a_broker_that_gets_its_events_out_of_kafka_is_told_of_pictures_that_com
     server.kill();
     post(&gateway, 1);
     let event = next(&mut events).await;
-    assert_eq!(gateway.ledger("mqtt@kafka").accepted, 1);
+    wait_until("it came out of Kafka", || {
+        gateway.ledger("mqtt@kafka").delivered == 1
+    });
     server.restart();
 
     let message = told.receive(1).await.remove(0);
