@@ -1,7 +1,7 @@
 //! A token by which brokers know us: OAuth's client credentials (RFC 6749, section 4.4), lent by `oauth_url`.
 //!
 //! Promises: all clients of one destination show the same token, until half its life is over or the brokers refuse us. An answer is read to
-//! [`ANSWER_MAX`], and is waited for [`TIMEOUT`]. An error has the other side's words, and neither a secret nor a token. Deliberately blocks: librdkafka
+//! 64 KiB, and is waited for four seconds. An error has the other side's words, and neither a secret nor a token. Deliberately blocks: librdkafka
 //! asks on a thread that waits for it. Knows no client of Kafka.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
