@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::answers::Answers;
 use crate::body::{Body, Event};
-use crate::door::Door;
+use crate::load::door::Door;
 use crate::load::{Boxes, Connections, Pace};
 use crate::measure::Bench;
 use crate::parts::subscriber::Subscriber;

@@ -19,7 +19,10 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::answers::Answers;
 use crate::body::{Body, Event};
-use crate::door::Key;
+
+pub mod door;
+
+use door::Key;
 
 /// So long after an answer is due, the sender gives up on it.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -18,7 +18,6 @@ use clap::Parser;
 mod answers;
 mod backlog;
 mod body;
-mod door;
 mod load;
 mod machine;
 mod measure;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::door::Door;
+use crate::load::door::Door;
 use crate::load::{Connections, Pace};
 use crate::server::{Sinks, Subject};
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::door::Door;
+use crate::load::door::Door;
 use crate::parts::child::{Child, free_port, installed, listens};
 use crate::parts::{Parts, s3};
 
