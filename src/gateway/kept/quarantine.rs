@@ -1,8 +1,9 @@
 //! Refused bodies, kept for a person to look at and to hand in again: a box never sends them again.
 //!
-//! One file each in `quarantine/`, named `<received, ms>-<count>-<code>-<peer>`, and `-<pass>` where its sender had one. Promises: a body that [`Quarantine::keep`] returned for is on
-//! disk; it stays for `keep`, however many come; one source has a quarter of the room at most: a pass, from whatever addresses, else an
-//! address. What its refusals cost does not grow with what is kept. When there is no room nothing gives way: the new body is not kept, and the caller is told.
+//! One file each in `quarantine/`, named `<received, ms>-<count>-<code>-<peer>`, and `-<pass>` where its sender had one. Promises: a body that
+//! [`Quarantine::keep`] returned for is on disk; it stays for `keep`, however many come. One source has a quarter of the room at most: a pass,
+//! from whatever addresses, else an address. What its refusals cost does not grow with what is kept. When there is no room nothing gives way:
+//! the new body is not kept, and the caller is told.
 
 use std::borrow::Cow;
 use std::io;

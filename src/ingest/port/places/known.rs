@@ -1,7 +1,7 @@
 //! The sources that have sent something that was taken, within the last day.
 //!
-//! Promises: bounded; who is known is not forgotten for others, however many addresses they have. Deliberately in memory alone: after a start
-//! those are known of whom the table of devices tells, and others are strangers until their first event.
+//! Promises: bounded; who is known is not forgotten for others, however many addresses they have. Deliberately in memory alone: a start
+//! takes the senders of the last day from the table of devices. All others are strangers until their first event.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

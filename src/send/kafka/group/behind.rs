@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -41,7 +40,7 @@ impl Kafka {
         let shared = Arc::clone(&self.shared);
         let asked = tokio::task::spawn_blocking(move || {
             let behind = of_groups(&shared, &groups, (&topics, until));
-            behind.map_err(|error| shared.of_brokers(&error.to_string()))
+            behind.map_err(|error| shared.of_brokers(&error))
         });
         asked.await.unwrap_or_else(|_| Err(Fault.to_string()))
     }
@@ -51,17 +50,18 @@ fn of_groups(
     shared: &Shared,
     groups: &[String],
     read: (&[TopicNames], Option<Timestamp>),
-) -> Result<Option<Behind>, KafkaError> {
+) -> Result<Option<Behind>, String> {
     let (mut behind, mut has_members) = (None::<Places<u64>>, false);
     for group in groups {
-        let consumer = consumer(shared, group)?;
-        let Some(members) = members(&consumer, group)? else {
+        let said = |error: KafkaError| format!("group {group}: {error}");
+        let consumer = shared.asker(group)?;
+        let Some(members) = members(&consumer, group).map_err(said)? else {
             continue;
         };
 
         has_members |= members > 0;
         let places = behind.get_or_insert_default();
-        for (place, records) in lags(&consumer, read)? {
+        for (place, records) in lags(&consumer, read).map_err(said)? {
             let most: &mut u64 = places.entry(place).or_default();
             *most = records.max(*most);
         }
@@ -70,15 +70,6 @@ fn of_groups(
         records: places.values().sum(),
         has_members,
     }))
-}
-
-fn consumer(shared: &Shared, group: &str) -> Result<BaseConsumer<Listener>, KafkaError> {
-    let consumer: BaseConsumer<Listener> = shared
-        .consumer(group)
-        .create_with_context(shared.listener(None))?;
-    // A token is had here; nothing is read, as nothing is subscribed to.
-    let _ = consumer.poll(Duration::ZERO);
-    Ok(consumer)
 }
 
 /// `None` where the brokers have no such group.

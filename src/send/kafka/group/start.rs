@@ -59,14 +59,8 @@ impl Kafka {
 fn begin(shared: &Shared, membership: &Membership) -> Result<(), String> {
     let group = &membership.group;
     let said = |error: KafkaError| format!("group {group}: {error}");
-    let listener = shared.listener(None);
-    let consumer = shared.consumer(group).create_with_context(listener);
-    let consumer: BaseConsumer<Listener> = consumer.map_err(said)?;
-    // Nobody polls it, so it would not ask for one.
-    shared.show_token(consumer.client())?;
-
     let asking = Asking {
-        consumer,
+        consumer: shared.asker(group)?,
         membership,
     };
     begin_at_the_end(&asking).map_err(said)
@@ -174,6 +168,18 @@ fn is_of_members(error: &KafkaError) -> bool {
 }
 
 impl Shared {
+    /// It asks the brokers about a group, and is no member of it.
+    pub(super) fn asker(&self, group: &str) -> Result<BaseConsumer<Listener>, String> {
+        let asker = self
+            .consumer(group)
+            .create_with_context(self.listener(None));
+        let asker: BaseConsumer<Listener> =
+            asker.map_err(|error| format!("group {group}: {error}"))?;
+        // Nobody polls it, so it would not ask for one.
+        self.show_token(asker.client())?;
+        Ok(asker)
+    }
+
     pub(super) fn consumer(&self, group: &str) -> rdkafka::ClientConfig {
         let mut client = self.client();
         client

@@ -26,6 +26,17 @@ fn with<'s>(
     own.chain(more.iter().copied()).collect()
 }
 
+/// The next one on MQTT, which is about this event.
+async fn next_word_of(told: &mut Subscriber, event: &Value) -> Value {
+    let message = told.receive(1).await.remove(0);
+    let id = event["id"].as_str().unwrap();
+    assert_eq!(message.topic, format!("boxbridge/default/pictures/{id}"));
+
+    let told = serde_json::from_slice(&message.payload).unwrap();
+    assert_tells_of(&told, event);
+    told
+}
+
 /// Whether it is the second word on this event, as the contract wants it.
 fn assert_tells_of(told: &Value, event: &Value) {
     let contract = boxbridge::route::pictures_told::PICTURES_SCHEMA;
@@ -73,11 +84,7 @@ async fn pictures_that_come_later_are_announced_on_both_buses_once_they_are_ther
     post(&gateway, 2);
     let second = next(&mut events).await;
     server.restart();
-    let message = told.receive(1).await.remove(0);
-    let id = second["id"].as_str().unwrap();
-    assert_eq!(message.topic, format!("boxbridge/default/pictures/{id}"));
-    let on_mqtt: Value = serde_json::from_slice(&message.payload).unwrap();
-    assert_tells_of(&on_mqtt, &second);
+    let on_mqtt = next_word_of(&mut told, &second).await;
     assert_open(&on_mqtt, 2);
 
     let on_kafka = Broker::shared()
@@ -122,12 +129,7 @@ async fn a_broker_that_gets_its_events_out_of_kafka_is_told_of_pictures_that_com
     });
     server.restart();
 
-    let message = told.receive(1).await.remove(0);
-    let id = event["id"].as_str().unwrap();
-    assert_eq!(message.topic, format!("boxbridge/default/pictures/{id}"));
-    let told: Value = serde_json::from_slice(&message.payload).unwrap();
-    assert_tells_of(&told, &event);
-    assert_open(&told, 1);
+    assert_open(&next_word_of(&mut told, &event).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

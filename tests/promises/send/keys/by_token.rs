@@ -4,7 +4,7 @@ use crate::parts::gateway::Gateway;
 use crate::parts::kafka::{Broker, PASSWORD, USER};
 use crate::parts::site::wait_until;
 use crate::parts::token_lender;
-use crate::send::group::doors::{Doors, EMPLOYEE, VIP, all_of, post};
+use crate::send::group::doors::{Doors, EMPLOYEE, VIP, all_of, post, wait_for_kafka};
 
 const EVENTS: u64 = 20;
 /// VIPs alone are refused, and so set aside.
@@ -32,9 +32,9 @@ fn is_well(gateway: &Gateway) -> bool {
 async fn by_a_token_topics_are_made_and_a_broker_gets_its_events_out_of_them() {
     let broker = tokio::task::block_in_place(Broker::secured);
     let oauth_url = token_lender::start(USER, PASSWORD).await;
-    let doors = tokio::task::block_in_place(|| Doors::allowing("lent", NO_VIPS));
+    let mut doors = tokio::task::block_in_place(|| Doors::allowing("lent", NO_VIPS));
     let address = broker.ways().address("TOKEN").to_string();
-    let gateway =
+    let mut gateway =
         tokio::task::block_in_place(|| doors.start_alone(&settings(&address, &oauth_url)));
     let mut subscriber = doors.subscriber().await;
 
@@ -50,6 +50,18 @@ async fn by_a_token_topics_are_made_and_a_broker_gets_its_events_out_of_them() {
     let what = "the refused one";
     let aside = broker.read_until("boxbridge.aside", what, move |all| all.iter().any(is_ours));
     aside.await;
+
+    // Also who is no member of the groups any more.
+    tokio::task::block_in_place(|| {
+        doors.mosquitto.stop();
+        post(&gateway, EMPLOYEE, 11..21, 5);
+        wait_for_kafka(&gateway, 21);
+        assert_eq!(gateway.stop(), Some(0));
+        doors.mosquitto.run();
+        let (found, _) = gateway.run(&["check", "--online", "--set", "send.lent.from=queue"]);
+        let left = "at most 10 events on kafka have not reached lent";
+        assert!(found.contains(left), "{found}");
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
