@@ -1,7 +1,7 @@
 //! Mode cluster: of what was answered from Kafka nothing is lost, whatever fails and whichever disk is gone.
 //!
-//! `make test` sees a gateway go with its disk, and all of them rolled. `make cluster-test` goes through every fault and through more and fewer
-//! gateways, for twenty-five minutes, and prints figures.
+//! `make test` sees a gateway go with its disk, and all of them rolled. `make cluster-test` goes through every fault, lets alerts overtake a backlog,
+//! and tries more and fewer gateways: twenty-five minutes, with figures.
 
 mod campaign;
 mod fleet;
@@ -46,6 +46,19 @@ async fn what_kafka_acknowledged_outlives_every_fault() {
     lose_gateways(&mut campaign).await;
     lose_kafka(&mut campaign).await;
     lose_bus_and_bucket(&mut campaign).await;
+
+    let mut verdict = campaign.finish().await;
+    println!("{verdict}");
+    verdict.demand_that_nothing_is_lost();
+    verdict.demand_order();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: make cluster-test"]
+async fn alerts_overtake_a_hundred_thousand_passes() {
+    let shape = shape(3, Duration::from_millis(400));
+    let mut campaign = Campaign::start(shape, traffic(1.0)).await;
+    get_warm(&mut campaign).await;
     overtake(&mut campaign).await;
 
     let mut verdict = campaign.finish().await;

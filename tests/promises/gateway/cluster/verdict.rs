@@ -7,7 +7,7 @@ use boxbridge_proof::reconcile::{BusReport, Report};
 
 use super::campaign::{Gateways, Step};
 use super::fleet::Reasons;
-use super::witness::Records;
+use super::witness::{Records, Screen};
 
 pub struct Verdict {
     records: Records,
@@ -22,6 +22,8 @@ struct Row {
     prompt: Report,
     /// Milliseconds from the box: the median, the worst hundredth, and the worst.
     on_mqtt_after: [u128; 3],
+    /// The same of alerts, on a screen that gets nothing else.
+    alerts_after: [u128; 3],
 }
 
 /// Repeats outside of kills, of a hundred.
@@ -32,7 +34,8 @@ impl Verdict {
         let mut rows = Vec::new();
         for step in steps {
             rows.push(Row {
-                on_mqtt_after: quantiles(&records.delays(step.name, "mqtt")),
+                on_mqtt_after: quantiles(&records.delays(step.name, Screen::Everything)),
+                alerts_after: quantiles(&records.delays(step.name, Screen::Alerts)),
                 all: records.judge(step.name).await,
                 prompt: records.judge_prompt(step.name).await,
                 step,
@@ -146,9 +149,9 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\n| step | events | 200 | over 500 ms | p50 ms | p99 ms | CPU ms | answered promptly | from disks | of deleted ones | lost: Kafka, MQTT, store | of the prompt ones | twice: Kafka, MQTT | reordered: Kafka, MQTT | on MQTT after ms: p50, p99, most |"
+            "\n| step | events | 200 | over 500 ms | p50 ms | p99 ms | CPU ms | answered promptly | from disks | of deleted ones | lost: Kafka, MQTT, store | of the prompt ones | twice: Kafka, MQTT | reordered: Kafka, MQTT | on MQTT after ms: p50, p99, most | alerts on a screen of theirs |"
         )?;
-        writeln!(f, "|{}", " --- |".repeat(15))?;
+        writeln!(f, "|{}", " --- |".repeat(16))?;
         self.rows.iter().try_for_each(|row| writeln!(f, "{row}"))
     }
 }
@@ -173,7 +176,7 @@ impl fmt::Display for Row {
         };
         write!(
             f,
-            " {} | {:?} | {:?} | {} | {} | {} | {} | {} |",
+            " {} | {:?} | {:?} | {} | {} | {} | {} | {} | {} |",
             self.prompt.acknowledged,
             self.step.from_disks,
             self.step.from_deleted_disks,
@@ -181,9 +184,14 @@ impl fmt::Display for Row {
             lost(&self.prompt),
             of(|bus| bus.duplicated.count),
             of(|bus| bus.reordered.count),
-            self.on_mqtt_after.map(|it| it.to_string()).join(", "),
+            listed(self.on_mqtt_after),
+            listed(self.alerts_after),
         )
     }
+}
+
+fn listed(quantiles: [u128; 3]) -> String {
+    quantiles.map(|it| it.to_string()).join(", ")
 }
 
 fn lost(report: &Report) -> String {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use boxbridge_config::{Config, STORE};
 use boxbridge_event::Timestamp;
-use boxbridge_proof::reconcile::{Recorded, Recorder, Report, Sources, judge_files};
+use boxbridge_proof::reconcile::{Recorded, Recorder, Report, Settings, Sources, judge_files};
 use boxbridge_proof::simulate::Entry;
 use serde::de::DeserializeOwned;
 
@@ -22,9 +22,21 @@ const LOOK: Duration = Duration::from_secs(2);
 /// The share of its deadline in which a gateway waits for Kafka and the store.
 const WAIT: f64 = 0.75;
 
+/// What a guard's screen subscribes to.
+const ALERTS: &str = "boxbridge/+/events/blacklist/#";
+
 pub struct Witness {
     records: Records,
     recorder: Recorder,
+    guard: Recorder,
+}
+
+/// Who subscribes to MQTT.
+#[derive(Clone, Copy, Debug)]
+pub enum Screen {
+    /// By one connection: before an alert stands everything that the broker took earlier.
+    Everything,
+    Alerts,
 }
 
 /// What was written down.
@@ -39,10 +51,13 @@ impl Witness {
             directory: tempfile::tempdir().unwrap(),
             config,
         };
-        let sources = Sources::all(&records.config);
-        let recorder = Recorder::start(sources, &records.arrivals()).await;
+        let all = Sources::all(&records.config);
+        let alerts = of_alerts(all.clone());
+        let recorder = Recorder::start(all, &records.arrivals(Screen::Everything)).await;
+        let guard = Recorder::start(alerts, &records.arrivals(Screen::Alerts)).await;
         Witness {
             recorder: recorder.unwrap(),
+            guard: guard.unwrap(),
             records,
         }
     }
@@ -54,7 +69,9 @@ impl Witness {
 
     /// Until everything that boxes were answered in this run has arrived, or nothing more comes.
     pub async fn wait_for(&mut self, run: &str) {
-        let Witness { records, recorder } = self;
+        let Witness {
+            records, recorder, ..
+        } = self;
         tokio::select! {
             () = recorder.wait_for_quiet(QUIET, None) => {}
             () = records.wait_until_complete(run) => {}
@@ -63,6 +80,7 @@ impl Witness {
 
     pub async fn finish(self) -> Records {
         self.recorder.finish().await.unwrap();
+        self.guard.finish().await.unwrap();
         self.records
     }
 }
@@ -72,8 +90,12 @@ impl Records {
         self.directory.path().join(run)
     }
 
-    fn arrivals(&self) -> PathBuf {
-        self.directory.path().join("arrivals")
+    fn arrivals(&self, screen: Screen) -> PathBuf {
+        let file = match screen {
+            Screen::Everything => "arrivals",
+            Screen::Alerts => "alerts",
+        };
+        self.directory.path().join(file)
     }
 
     async fn wait_until_complete(&self, run: &str) {
@@ -105,7 +127,7 @@ impl Records {
     }
 
     async fn judge_ledger(&self, ledger: PathBuf) -> Report {
-        let (ledgers, arrivals) = ([ledger], [self.arrivals()]);
+        let (ledgers, arrivals) = ([ledger], [self.arrivals(Screen::Everything)]);
         let report = judge_files(&self.config, &ledgers, &arrivals, &[STORE], 0).await;
         report.unwrap()
     }
@@ -120,16 +142,16 @@ impl Records {
         lines(&self.ledger(run))
     }
 
-    /// From the sending of each event to its arrival on this bus, sorted.
-    pub fn delays(&self, run: &str, bus: &str) -> Vec<Duration> {
+    /// From the sending of each event to its arrival on this screen, sorted.
+    pub fn delays(&self, run: &str, screen: Screen) -> Vec<Duration> {
         let sent = self.entries(run);
         let sent: std::collections::HashMap<_, _> =
             sent.iter().map(|it| (it.marker, it.sent_at)).collect();
 
-        let arrivals = lines::<Recorded>(&self.arrivals()).into_iter();
+        let arrivals = lines::<Recorded>(&self.arrivals(screen)).into_iter();
         let mut delays: Vec<_> = arrivals
             .filter_map(|line| match line {
-                Recorded::Arrival(arrival) if arrival.bus == bus => {
+                Recorded::Arrival(arrival) if arrival.bus == "mqtt" => {
                     Some(between(*sent.get(&arrival.marker)?, arrival.arrived_at))
                 }
                 _ => None,
@@ -138,6 +160,17 @@ impl Records {
         delays.sort_unstable();
         delays
     }
+}
+
+fn of_alerts(mut sources: Sources) -> Sources {
+    sources.buses.retain_mut(|bus| match &mut bus.settings {
+        Settings::Mqtt { filters, .. } => {
+            filters.push(ALERTS.to_owned());
+            true
+        }
+        Settings::Kafka { .. } => false,
+    });
+    sources
 }
 
 fn lines<T: DeserializeOwned>(path: &Path) -> Vec<T> {
