@@ -139,17 +139,32 @@ pub fn listens(port: u16) -> bool {
     TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), Duration::from_millis(500)).is_ok()
 }
 
-/// A port of 127.0.0.1 that nobody holds, below those that the system hands out to clients: a broker that is restarted finds it free.
+/// Of one process; five may run at once.
+const PORTS: u16 = 2_200;
+
+/// A port of 127.0.0.1 that nobody holds, below those that the system hands out to clients: a broker that is restarted finds it free, since other
+/// processes that test have other ports.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = std::process::id() as u16 % 100 * 110;
-    for _ in 0..11_000 {
-        let port = 20_000 + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 11_000;
+    let held = held_port();
+    for _ in 1..PORTS {
+        let port = held + 1 + NEXT.fetch_add(1, Ordering::Relaxed) % (PORTS - 1);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
-    panic!("no free port between 20000 and 31000");
+    panic!("no free port behind {held}");
+}
+
+/// The first of this process's ports: it is held for as long as the process lives.
+fn held_port() -> u16 {
+    static HELD: OnceLock<TcpListener> = OnceLock::new();
+    let held = HELD.get_or_init(|| {
+        let firsts = (20_000..31_000).step_by(usize::from(PORTS));
+        let mut held = firsts.flat_map(|port| TcpListener::bind(("127.0.0.1", port)));
+        held.next().expect("five processes test already")
+    });
+    held.local_addr().unwrap().port()
 }
 
 /// The folder of an installed part, such as `kafka-4.4.0`.
