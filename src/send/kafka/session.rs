@@ -171,7 +171,10 @@ impl Session {
     /// A topic has been looked up: its messages go on.
     fn looked_up(&mut self, name: String, found: Result<Found, ConnectError>) {
         let topic = match found {
-            Ok(mut found) => found.topics.remove(&name),
+            Ok(mut found) => {
+                self.shared.say_on_one_broker(&found.on_one_broker);
+                found.topics.remove(&name)
+            }
             Err(error) if self.in_flight.is_empty() => {
                 self.lost.get_or_insert(Lost::unexplained(error.message));
                 return;

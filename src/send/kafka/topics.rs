@@ -8,10 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boxbridge_connect::tls;
-use rdkafka::admin::{
-    AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
-    TopicReplication, TopicResult,
-};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::metadata::{Metadata, MetadataBroker};
 use rdkafka::producer::{BaseProducer, Producer as _};
@@ -23,6 +20,7 @@ use super::{CONNECT_TIMEOUT, Shared};
 use crate::send::{ConnectError, Reason};
 use crate::system::fault::Fault;
 
+mod limits;
 mod unfit;
 
 pub(super) use unfit::UnfitTopics;
@@ -32,6 +30,8 @@ pub(super) const ANY_TOPIC: &str = "__consumer_offsets";
 
 /// How many times as long as connecting took we wait for the limits: some brokers never answer that, librdkafka's mock for one.
 const PATIENCE: u32 = 10;
+/// But so long in any case.
+const LIMITS_WITHIN: Duration = Duration::from_secs(1);
 
 /// A topic as the brokers have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,7 +229,7 @@ impl Asker {
     }
 
     fn options(&self, at_most: Duration) -> AdminOptions {
-        let timeout = self.left().min(at_most).max(Duration::from_secs(1));
+        let timeout = self.left().min(at_most).max(LIMITS_WITHIN);
         AdminOptions::new()
             .request_timeout(Some(timeout))
             .operation_timeout(Some(timeout))
@@ -287,33 +287,6 @@ impl Asker {
         let detail = format!("topic {name} is missing and could not be made: {code}{hint}");
         (name, Topic::refused(reason, detail))
     }
-
-    fn read_limits(&self, admin: &AdminClient<Listener>, found: &mut Found, patience: Duration) {
-        let there = names(&found.topics, |topic| matches!(topic, Topic::There { .. }));
-        let wanted: Vec<_> = there
-            .iter()
-            .map(|name| ResourceSpecifier::Topic(name))
-            .collect();
-        if wanted.is_empty() {
-            return;
-        }
-
-        let options = self.options(patience);
-        let described = self
-            .runtime
-            .block_on(admin.describe_configs(&wanted, &options));
-        for resource in described.into_iter().flatten().flatten() {
-            let max_bytes = number(&resource, "max.message.bytes");
-            let is_on_one_broker = number(&resource, "min.insync.replicas") == Some(1);
-            if let OwnedResourceSpecifier::Topic(name) = resource.specifier {
-                found
-                    .on_one_broker
-                    .extend(is_on_one_broker.then(|| name.clone()));
-                found.topics.insert(name, Topic::There { max_bytes });
-            }
-        }
-        found.on_one_broker.sort();
-    }
 }
 
 fn names(topics: &HashMap<String, Topic>, which: impl Fn(&Topic) -> bool) -> Vec<String> {
@@ -322,10 +295,6 @@ fn names(topics: &HashMap<String, Topic>, which: impl Fn(&Topic) -> bool) -> Vec
         .filter(|(_, topic)| which(topic))
         .map(|(name, _)| name.clone())
         .collect()
-}
-
-fn number(resource: &ConfigResource, setting: &str) -> Option<usize> {
-    resource.get(setting)?.value.as_ref()?.parse().ok()
 }
 
 /// Of a certificate that is not trusted, librdkafka says the same in several ways, by turns: it is one cause.
