@@ -134,6 +134,8 @@ impl Reader {
             Some(Coming::Next { .. }) => {}
         }
 
+        let inner = Arc::clone(&self.inner);
+        let is_pending = |number| inner.holdings.lock().is_pending(number);
         let read = Read {
             place: &place,
             offset,
@@ -141,6 +143,7 @@ impl Reader {
             key: message.key().unwrap_or_default(),
             attributes: attributes(message),
             payload: message.payload(),
+            is_pending: &is_pending,
         };
         let number = self.inner.holdings.lock().next_number();
         // Nobody else gives numbers.

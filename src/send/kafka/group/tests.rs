@@ -117,6 +117,10 @@ async fn offsets_that_the_brokers_did_not_take_are_committed_though_nothing_more
 async fn a_fault_while_a_record_is_judged_costs_the_consumer_and_the_record_comes_again() {
     let world = World::begin(Faulty(1));
     let record = world.next().await;
+    assert!(
+        record.sequence > Sequence(1),
+        "that number was given before"
+    );
     assert!(world.group.settle(record.sequence));
     assert!(world.group.trouble().is_some(), "people can see it");
     world.group.end();
