@@ -32,7 +32,7 @@ mod tests;
 mod topic_names;
 
 pub use behind::Behind;
-pub use clock::{CLOCK_TOPIC, COMPARE_EVERY, Clocks};
+pub use clock::{CLOCK_TOPIC, Clocks};
 pub use holdings::{Limits as Held, Place};
 pub use topic_names::TopicNames;
 
