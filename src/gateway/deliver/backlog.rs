@@ -122,6 +122,8 @@ impl<S: Records> Backlog<S> {
     /// A new session: everything without an outcome comes again.
     pub(super) fn open(&mut self, session: Limits, now: Instant) {
         self.source.rewind();
+        self.window
+            .forget_gone(|sequence| self.source.has(sequence));
         self.window.open(session, now);
     }
 

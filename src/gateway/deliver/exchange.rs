@@ -43,7 +43,7 @@ where
                 |record| settled(self.verdicts.as_ref(), record).is_some(),
                 now,
             );
-            self.place_again(now.at).await;
+            self.place_next(now.at);
             self.submit_ready(&mut session).await;
             self.backlog.make_room(now.at);
             self.tell();
@@ -55,6 +55,7 @@ where
                 () = stop.cancelled() => {
                     session.finish().await;
                     self.acknowledged_last(&mut session);
+                    self.put_last().await;
                     return (Lost { error: "stopped".to_owned(), is_explained: true }, has_progressed);
                 }
                 answer = session.next() => {
@@ -71,6 +72,7 @@ where
                     session.resumed();
                     self.backlog.resume(types);
                 }
+                put = self.unplaced.put() => self.was_put(put),
                 fetched = self.fetches.next() => self.take_pictures(fetched),
                 record = self.backlog.next(), if has_room => self.admit_all(record).await,
                 () = changed(&mut self.verdicts), if self.verdicts.is_some() => {}

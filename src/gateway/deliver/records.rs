@@ -65,6 +65,11 @@ pub trait Records: Send + Sync + 'static {
         true
     }
 
+    /// Whether a record without an outcome is still there: a log keeps it, and a partition takes it to another gateway.
+    fn has(&self, _sequence: Sequence) -> bool {
+        true
+    }
+
     /// Whether something of the same destination's urgent lane has no outcome yet.
     fn urgent_waits(&self) -> bool {
         false

@@ -1,11 +1,14 @@
 //! What becomes of a record that its destination does not take.
 //!
 //! Promises: it is durably set aside before its source is told. While the set-aside store takes nothing, the person types of such
-//! records wait, on the topic that refused them, and all others flow; nothing is dropped. Deliberately does not judge refusals: the window does.
+//! records wait, on the topic that refused them, and all others flow: no answer of that store is waited for. Nothing is dropped. Deliberately does
+//! not judge refusals: the window does.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
 
 use super::backlog::Ending;
 use super::{Delivery, Records};
@@ -29,12 +32,16 @@ pub enum AsidePlace {
     Topic(Arc<AsideTopic>, Arc<str>),
 }
 
-/// Records that the set-aside store does not take for now, in the order in which they came.
+/// Records that the set-aside store has not taken yet, in the order in which they came.
 #[derive(Default)]
 pub struct Unplaced {
     waiting: VecDeque<Placing>,
+    /// Of the first of them. It ends by itself.
+    putting: Option<JoinHandle<Put>>,
     again: Option<Instant>,
 }
+
+type Put = Result<(), String>;
 
 struct Placing {
     ending: Ending,
@@ -49,7 +56,17 @@ impl Unplaced {
 
     /// When the store is asked again.
     pub(super) fn next_moment(&self) -> Option<Instant> {
-        self.again
+        self.again.filter(|_| self.putting.is_none())
+    }
+
+    /// What the store says of the first. Cancel-safe.
+    pub(super) async fn put(&mut self) -> Put {
+        let Some(putting) = &mut self.putting else {
+            return std::future::pending().await;
+        };
+        let put = putting.await;
+        self.putting = None;
+        put.unwrap_or_else(|_| Err(Fault.to_string()))
     }
 
     fn has(&self, class: TopicClass) -> bool {
@@ -81,33 +98,46 @@ impl<D, R, S: Records> Delivery<D, R, S> {
             verdict: rejection.verdict,
         };
 
-        if self.unplaced.again.is_some() {
-            self.wait_for_store(placing);
-        } else if let Err(error) = self.try_to_put_aside(&placing).await {
-            self.say_unplaced(&placing, &error);
-            self.unplaced.again = Some(Instant::now() + ASK_AGAIN);
-            self.wait_for_store(placing);
-        } else {
-            self.placed(placing);
-        }
+        self.backlog.block(placing.ending.class, true);
+        self.unplaced.waiting.push_back(placing);
+        self.place_next(Instant::now());
     }
 
-    /// What waits for the set-aside store is tried again, if it is time.
-    pub(super) async fn place_again(&mut self, now: Instant) {
-        if self.unplaced.again.is_none_or(|again| again > now) {
+    /// The first that waits for the set-aside store is put there, if it is time.
+    pub(super) fn place_next(&mut self, now: Instant) {
+        let is_early = self.unplaced.again.is_some_and(|again| again > now);
+        if is_early || self.unplaced.putting.is_some() {
             return;
         }
+        let first = self.unplaced.waiting.front();
+        self.unplaced.putting = first.map(|placing| self.put_aside(placing));
+    }
 
-        while let Some(placing) = self.unplaced.waiting.pop_front() {
-            if let Err(error) = self.try_to_put_aside(&placing).await {
+    /// The store has the first, or says why not.
+    pub(super) fn was_put(&mut self, put: Put) {
+        let Some(placing) = self.unplaced.waiting.pop_front() else {
+            return;
+        };
+        match put {
+            Ok(()) => {
+                self.unplaced.again = None;
+                self.placed(placing);
+            }
+            Err(error) => {
                 self.say_unplaced(&placing, &error);
                 self.unplaced.waiting.push_front(placing);
                 self.unplaced.again = Some(Instant::now() + ASK_AGAIN);
-                return;
             }
-            self.placed(placing);
         }
-        self.unplaced.again = None;
+        self.place_next(Instant::now());
+    }
+
+    /// At the end: else what is on its way there would be set aside once more.
+    pub(super) async fn put_last(&mut self) {
+        if self.unplaced.putting.is_some() {
+            let put = self.unplaced.put().await;
+            self.was_put(put);
+        }
     }
 
     /// Everything without an outcome comes again from its source, what waits for the store with it.
@@ -154,11 +184,6 @@ impl<D, R, S: Records> Delivery<D, R, S> {
         }
     }
 
-    fn wait_for_store(&mut self, placing: Placing) {
-        self.backlog.block(placing.ending.class, true);
-        self.unplaced.waiting.push_back(placing);
-    }
-
     fn placed(&mut self, placing: Placing) {
         let Placing {
             ending,
@@ -193,24 +218,23 @@ impl<D, R, S: Records> Delivery<D, R, S> {
         self.contact.refused(self.lane, extent, why, topic);
     }
 
-    async fn try_to_put_aside(&self, placing: &Placing) -> Result<(), String> {
+    fn put_aside(&self, placing: &Placing) -> JoinHandle<Put> {
         match &self.aside {
             AsidePlace::Folder(store) => {
                 let (store, aside) = (Arc::clone(store), Arc::clone(&placing.aside));
-                let put = tokio::task::spawn_blocking(move || store.put(&aside)).await;
-                put.map_or_else(
-                    |_| Err(Fault.to_string()),
-                    |put| put.map_err(|error| error.to_string()),
-                )
+                let put = move || store.put(&aside).map_err(|error| error.to_string());
+                tokio::task::spawn_blocking(put)
             }
             AsidePlace::Topic(topic, destination) => {
-                let left = placing.left_aside(destination);
-                let put = match topic.put(&left).await {
-                    // It stands on Kafka where it came from, and what is put says where.
-                    Err(NotPut::Message(why)) => topic.put(&left.without_content(why)).await,
-                    put => put,
-                };
-                put.map_err(|error| error.to_string())
+                let (topic, left) = (Arc::clone(topic), placing.left_aside(destination));
+                tokio::spawn(async move {
+                    let put = match topic.put(&left).await {
+                        // It stands on Kafka where it came from, and what is put says where.
+                        Err(NotPut::Message(why)) => topic.put(&left.without_content(why)).await,
+                        put => put,
+                    };
+                    put.map_err(|error| error.to_string())
+                })
             }
         }
     }

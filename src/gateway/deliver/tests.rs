@@ -1,5 +1,6 @@
 //! The loop of the way out, with a real queue, against a destination that hangs up or refuses as it is told.
 
+mod aside;
 mod bad_sector;
 mod memory;
 mod moody;

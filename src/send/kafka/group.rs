@@ -32,7 +32,7 @@ mod tests;
 mod topic_names;
 
 pub use behind::Behind;
-pub use clock::{CLOCK_TOPIC, COMPARE_EVERY, Clocks};
+pub use clock::{CLOCK_TOPIC, Clocks};
 pub use holdings::{Limits as Held, Place};
 pub use topic_names::TopicNames;
 
@@ -61,6 +61,8 @@ pub struct Read<'a> {
     pub attributes: Vec<(&'a str, &'a str)>,
     /// `None` where something is only forgotten.
     pub payload: Option<&'a [u8]>,
+    /// Whether a record of this number has no outcome yet, and is read again by whoever gets its partition.
+    pub is_pending: &'a dyn Fn(Sequence) -> bool,
 }
 
 /// Says what is to be done with a record.

@@ -29,6 +29,12 @@ impl<T> Window<T> {
         self.unpark_open();
     }
 
+    /// Suspects that their source does not have any more are none.
+    pub fn forget_gone(&mut self, is_there: impl Fn(Sequence) -> bool) {
+        let suspicion = self.suspicion.iter_mut();
+        suspicion.for_each(|suspicion| suspicion.forget_gone(&is_there));
+    }
+
     /// Classes of which single records are held back, since the connection dies on them, and how many.
     pub fn suspects(&self) -> impl Iterator<Item = (TopicClass, usize)> {
         self.suspicion.iter().flat_map(Suspicion::held)

@@ -316,6 +316,13 @@ impl Suspicion {
         self.gates.retain(|_, gate| gate.outlives(sequence));
     }
 
+    /// Of records that are not there any more nothing is to be known either.
+    pub fn forget_gone(&mut self, is_there: impl Fn(Sequence) -> bool) {
+        self.condemned.retain(|sequence| is_there(*sequence));
+        self.marks.retain(|sequence, _| is_there(*sequence));
+        self.gates.retain(|_, gate| gate.keep(&is_there));
+    }
+
     /// A record was answered: the connection lives.
     pub fn answered(&mut self, sequence: Sequence) {
         self.forget(sequence);

@@ -10,13 +10,13 @@ use super::note::Note;
 use crate::gateway::Consumed;
 use crate::queue::Queue;
 use crate::send::kafka::Kafka;
-use crate::send::kafka::group::{COMPARE_EVERY, Clocks};
+use crate::send::kafka::group::Clocks;
 use boxbridge_config::Current;
 
 /// Before the brokers are asked again where a group stands.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// Before clocks that do not agree are compared again.
-const COMPARE_AGAIN: Duration = Duration::from_secs(5);
+/// Clocks that do not agree are compared again after this: an alert is late for as long.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// From the queue's cursor to the groups'.
 pub(super) struct Beginning {
@@ -77,13 +77,10 @@ impl Beginning {
             }
             was_trouble = trouble.is_some();
 
-            let pause = if was_trouble {
-                COMPARE_AGAIN
-            } else {
-                COMPARE_EVERY
-            };
-            tokio::time::sleep(pause).await;
-            self.clocks.found(self.kafka.now().compare_clocks().await);
+            tokio::time::sleep(LOOK_EVERY).await;
+            if self.clocks.are_due() {
+                self.clocks.found(self.kafka.now().compare_clocks().await);
+            }
         }
     }
 

@@ -90,7 +90,10 @@ impl Judge for Intake {
             offset: read.offset,
             number,
         };
-        if self.lately.is_repeat(&head, seen, Instant::now()) {
+        if self
+            .lately
+            .is_repeat(&head, seen, (Instant::now(), read.is_pending))
+        {
             self.counted.repeated(self.lane);
             return Judgement::Pass;
         }
@@ -158,14 +161,29 @@ impl Lately {
         self.answers.of(number)
     }
 
-    fn is_repeat(&self, head: &Head<'_>, seen: Seen, now: Instant) -> bool {
+    fn is_repeat(
+        &self,
+        head: &Head<'_>,
+        seen: Seen,
+        (now, is_pending): (Instant, &dyn Fn(Sequence) -> bool),
+    ) -> bool {
         let key = Key::of(head.id, head.revision, head.replay.as_deref());
-        self.is_one(key, seen, now)
+        self.is_one(key, seen, now, is_pending)
     }
 
-    fn is_one(&self, key: Key, seen: Seen, now: Instant) -> bool {
-        let is_answered = |number| self.answers.of(number).is_some();
-        self.repeats.lock().is_one(key, seen, now, is_answered)
+    fn is_one(
+        &self,
+        key: Key,
+        seen: Seen,
+        now: Instant,
+        is_pending: impl Fn(Sequence) -> bool,
+    ) -> bool {
+        let goes_out = |first: &Seen| {
+            let is_there = (&first.place, first.offset) == (&seen.place, seen.offset);
+            let is_answered = self.answers.of(first.number).is_some();
+            is_answered || !is_there && is_pending(first.number)
+        };
+        self.repeats.lock().is_one(key, &seen, now, goes_out)
     }
 
     /// The live one of this id and revision.
@@ -204,14 +222,14 @@ impl Repeats {
         }
     }
 
-    /// Whether it was read before: from another place, or from there and answered since, but the brokers do not know. That is so where they were
-    /// away, and gave the partition back to us.
+    /// Whether it was read before, and what was read goes out. That is not sure of what has no answer here and is another gateway's by now: that
+    /// one may have read this one first, and go by it.
     fn is_one(
         &mut self,
         key: Key,
-        seen: Seen,
+        seen: &Seen,
         now: Instant,
-        is_answered: impl Fn(Sequence) -> bool,
+        goes_out: impl Fn(&Seen) -> bool,
     ) -> bool {
         if self.window.is_zero() {
             return false;
@@ -219,14 +237,13 @@ impl Repeats {
         self.forget(now);
 
         if let Some(first) = self.seen.get_mut(&key) {
-            let is_there = (&first.place, first.offset) == (&seen.place, seen.offset);
-            if !is_there || is_answered(first.number) {
-                return true;
+            let is_repeat = goes_out(first);
+            if !is_repeat {
+                first.clone_from(seen);
             }
-            first.number = seen.number;
-            return false;
+            return is_repeat;
         }
-        self.seen.insert(key, seen);
+        self.seen.insert(key, seen.clone());
         self.order.push_back((now, key));
         false
     }

@@ -82,6 +82,10 @@ impl Records for OutOfKafka {
         self.group.is_wanted(record.sequence)
     }
 
+    fn has(&self, sequence: Sequence) -> bool {
+        self.group.holds(sequence)
+    }
+
     fn urgent_waits(&self) -> bool {
         self.urgent.as_ref().is_some_and(|urgent| urgent.held() > 0)
     }

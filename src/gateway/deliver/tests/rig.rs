@@ -107,7 +107,7 @@ impl Rig {
         };
         let queue = Queue::open(
             Settings {
-                disk,
+                disk: disk.clone(),
                 // What the disk does is to be seen.
                 recent_event_bytes: 0,
                 recent_picture_bytes: 0,
@@ -116,7 +116,7 @@ impl Rig {
             &["mqtt"],
         )
         .unwrap();
-        let aside = Aside::open(&Disk::default(), directory.path(), queue.epoch(), 1 << 20);
+        let aside = Aside::open(&disk, directory.path(), queue.epoch(), 1 << 20);
         let aside = Arc::new(aside.unwrap());
         let mut rig = Rig {
             moody: Arc::new(Moody {

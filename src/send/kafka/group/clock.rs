@@ -1,7 +1,7 @@
 //! Whether this gateway's clock and the brokers' agree: a record into a topic that bears the broker's time, every minute.
 //!
-//! Promises: what is not known to agree does not; a comparison holds for a few minutes. Deliberately asks nobody else: the brokers' clock is the
-//! one that all gateways of a group share.
+//! Promises: what is not known to agree does not; a comparison holds for a few minutes, unless our clock is set meanwhile. Deliberately asks nobody
+//! else: the brokers' clock is the one that all gateways of a group share.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub const CLOCK_TOPIC: &str = "boxbridge.clock";
 
 /// Clocks that are kept right differ by far less, and one may act on an event for longer.
 const APART_MAX_MS: u64 = 5_000;
-pub const COMPARE_EVERY: Duration = Duration::from_secs(60);
+const COMPARE_EVERY: Duration = Duration::from_secs(60);
 /// A few that came to nothing.
 const HOLDS_FOR: Duration = Duration::from_secs(300);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -38,37 +38,96 @@ pub struct Clocks(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// In milliseconds, and when that was found.
-    apart: Option<(u64, Instant)>,
+    compared: Option<Compared>,
+    /// Of the last attempt.
     error: Option<String>,
+}
+
+struct Compared {
+    apart_ms: u64,
+    now: Now,
+}
+
+/// Ours, by the clock that nobody sets and by the one that people read.
+#[derive(Clone, Copy)]
+struct Now {
+    at: Instant,
+    clock: Timestamp,
 }
 
 impl Clocks {
     /// Whether what is live by this clock is live.
     pub fn agree(&self) -> bool {
-        self.0.lock().agree()
+        self.0.lock().agree(Now::read())
+    }
+
+    /// Whether they are to be compared again: it is time, it came to nothing, or they do not agree.
+    pub fn are_due(&self) -> bool {
+        self.0.lock().are_due(Now::read())
     }
 
     pub fn found(&self, compared: Result<u64, String>) {
-        let mut state = self.0.lock();
-        match compared {
-            Ok(apart) => {
-                state.apart = Some((apart, Instant::now()));
-                state.error = None;
-            }
-            Err(error) => state.error = Some(error),
-        }
+        self.0.lock().found(compared, Now::read());
     }
 
     /// Why events go to their late topics.
     pub fn trouble(&self) -> Option<String> {
-        let state = self.0.lock();
-        if state.agree() {
+        self.0.lock().trouble(Now::read())
+    }
+}
+
+impl Now {
+    fn read() -> Now {
+        Now {
+            at: Instant::now(),
+            clock: Timestamp::now(),
+        }
+    }
+}
+
+impl Compared {
+    fn holds(&self, now: Now) -> bool {
+        now.at.duration_since(self.now.at) < HOLDS_FOR
+    }
+
+    /// By as much as they were, and as our clock was set since.
+    fn apart_ms(&self, now: Now) -> u64 {
+        let passed = now.at.duration_since(self.now.at).as_millis();
+        let passed = i64::try_from(passed).unwrap_or(i64::MAX);
+        let was_set = now.clock.since(self.now.clock).abs_diff(passed);
+        self.apart_ms.saturating_add(was_set)
+    }
+}
+
+impl State {
+    fn agree(&self, now: Now) -> bool {
+        let compared = self.compared.as_ref();
+        compared.is_some_and(|it| it.holds(now) && it.apart_ms(now) <= APART_MAX_MS)
+    }
+
+    fn are_due(&self, now: Now) -> bool {
+        let is_time = |it: &Compared| now.at.duration_since(it.now.at) >= COMPARE_EVERY;
+        self.error.is_some() || !self.agree(now) || self.compared.as_ref().is_some_and(is_time)
+    }
+
+    fn found(&mut self, compared: Result<u64, String>, now: Now) {
+        match compared {
+            Ok(apart_ms) => {
+                self.compared = Some(Compared { apart_ms, now });
+                self.error = None;
+            }
+            Err(error) => self.error = Some(error),
+        }
+    }
+
+    fn trouble(&self, now: Now) -> Option<String> {
+        if self.agree(now) {
             return None;
         }
-        let why = match (&state.apart, &state.error) {
-            (Some((apart, found)), _) if found.elapsed() < HOLDS_FOR => {
-                format!("its clock and the brokers' differ by {} s", apart / 1_000)
+        let why = match (&self.compared, &self.error) {
+            (Some(compared), _) if compared.holds(now) => {
+                let apart = compared.apart_ms(now) / 1_000;
+                format!("its clock and the brokers' differ by {apart} s")
             }
             (_, Some(error)) => {
                 format!("its clock could not be compared with the brokers': {error}")
@@ -76,13 +135,6 @@ impl Clocks {
             (_, None) => "its clock is not compared with the brokers' yet".to_owned(),
         };
         Some(format!("{why}: every event goes to its late topic"))
-    }
-}
-
-impl State {
-    fn agree(&self) -> bool {
-        self.apart
-            .is_some_and(|(apart, found)| apart <= APART_MAX_MS && found.elapsed() < HOLDS_FOR)
     }
 }
 
@@ -202,6 +254,42 @@ mod tests {
         assert!(clocks.agree(), "one that came to nothing changes nothing");
         clocks.found(Ok(5_001));
         assert!(!clocks.agree() && clocks.trouble().unwrap().contains("differ by 5 s"));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_agrees_no_more_until_it_is_compared_again() {
+        let compared = Now::read();
+        let later = |passed: u64, clock: i64| Now {
+            at: compared.at + Duration::from_secs(passed),
+            clock: Timestamp(compared.clock.0 + clock * 1_000),
+        };
+        let mut state = State::default();
+        state.found(Ok(1_000), compared);
+
+        assert!(state.agree(later(50, 50)) && !state.are_due(later(50, 50)));
+        assert!(state.agree(later(50, 54)) && state.agree(later(50, 46)));
+        for set in [later(50, 3_650), later(50, -3_550)] {
+            assert!(!state.agree(set) && state.are_due(set));
+            assert!(state.trouble(set).unwrap().contains("differ by 3601 s"));
+        }
+        assert!(!state.agree(later(300, 300)), "it does not hold for ever");
+    }
+
+    /// What came to nothing while the brokers were away is not to be found out when it is over for long.
+    #[test]
+    fn they_are_compared_every_minute_and_again_at_once_where_that_came_to_nothing() {
+        let compared = Now::read();
+        let later = |passed: u64| Now {
+            at: compared.at + Duration::from_secs(passed),
+            clock: Timestamp(compared.clock.0 + passed as i64 * 1_000),
+        };
+        let mut state = State::default();
+        assert!(state.are_due(compared));
+        state.found(Ok(0), compared);
+        assert!(!state.are_due(later(59)) && state.are_due(later(60)));
+
+        state.found(Err("down".to_owned()), later(60));
+        assert!(state.agree(later(61)) && state.are_due(later(61)));
     }
 
     #[test]

@@ -165,8 +165,9 @@ impl Holdings {
         }
     }
 
-    /// None of them is ours any more.
+    /// None of them is ours any more. Whoever judged the last record may know it by the next number, and have failed.
     pub fn end_all(&mut self) {
+        self.last += 1;
         let places: Vec<_> = self.places().cloned().collect();
         places.iter().for_each(|place| self.end(place));
     }
@@ -308,6 +309,15 @@ impl Holdings {
 
     pub fn holds(&self, sequence: Sequence) -> bool {
         self.places.contains_key(&sequence.0)
+    }
+
+    /// Whether it is held, and its log still has it: no offset behind it is committed.
+    pub fn is_pending(&self, sequence: Sequence) -> bool {
+        let held = self.places.get(&sequence.0);
+        held.is_some_and(|(place, (life, _))| {
+            let partition = self.partitions.get(place);
+            partition.is_some_and(|partition| partition.life == *life)
+        })
     }
 
     /// How many have no outcome.

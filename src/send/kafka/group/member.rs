@@ -1,10 +1,12 @@
 //! librdkafka's questions to a member: partitions that come and go, errors, log lines.
 //!
 //! Promises: a partition that leaves is committed to where its lowest record without an outcome stands, after what is under way was waited for
-//! [`LEAVE_WITHIN`]. Deliberately runs on the reader's thread: reading stands still meanwhile, delivery does not.
+//! [`LEAVE_WITHIN`]. A consumer that has parted touches nothing any more: its successor has the partitions. Deliberately runs on the reader's
+//! thread: reading stands still meanwhile, delivery does not.
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::{ClientContext, OAuthToken};
@@ -25,6 +27,8 @@ const ASK_FOR: Duration = Duration::from_secs(3);
 pub(super) struct Member {
     inner: Arc<Inner>,
     pub listener: Listener,
+    /// What comes and goes is another consumer's matter.
+    has_parted: AtomicBool,
 }
 
 impl Member {
@@ -32,7 +36,16 @@ impl Member {
         Member {
             inner,
             listener: cluster.listener(None),
+            has_parted: AtomicBool::new(false),
         }
+    }
+
+    /// Gives back what is its own, and waits for no broker.
+    pub(super) fn part(&self, consumer: &BaseConsumer<Member>) {
+        if let Ok(list) = consumer.assignment() {
+            self.leave(consumer, &list, CommitMode::Async);
+        }
+        self.has_parted.store(true, Ordering::Release);
     }
 
     fn begin(&self, consumer: &BaseConsumer<Member>, list: &TopicPartitionList) {
@@ -56,13 +69,13 @@ impl Member {
         );
     }
 
-    fn leave(&self, consumer: &BaseConsumer<Member>, list: &TopicPartitionList) {
+    fn leave(&self, consumer: &BaseConsumer<Member>, list: &TopicPartitionList, mode: CommitMode) {
         let places: Vec<_> = places(list).collect();
         let is_ours = !consumer.assignment_lost();
         self.wait_until_quiet(&places, is_ours && !self.inner.is_over());
 
         let offsets = self.inner.flow.let_go(&places, &self.inner.holdings);
-        if is_ours && let Err(error) = commit(consumer, &offsets, CommitMode::Sync) {
+        if is_ours && let Err(error) = commit(consumer, &offsets, mode) {
             tracing::warn!(
                 group = self.inner.membership.group,
                 %error,
@@ -92,9 +105,12 @@ impl Member {
 
 impl ConsumerContext for Member {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Member>, rebalance: &Rebalance<'_>) {
+        if self.has_parted.load(Ordering::Acquire) {
+            return;
+        }
         match rebalance {
             Rebalance::Assign(list) => self.begin(consumer, list),
-            Rebalance::Revoke(list) => self.leave(consumer, list),
+            Rebalance::Revoke(list) => self.leave(consumer, list, CommitMode::Sync),
             Rebalance::Error(error) => tracing::warn!(
                 group = self.inner.membership.group,
                 %error,

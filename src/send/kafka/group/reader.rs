@@ -79,12 +79,25 @@ impl Reader {
 
         let ended = self.read_beside_a_look(&consumer);
 
-        // Its end leaves the group, and commits before. After a fault it may have left partitions behind.
+        if !self.inner.is_over() {
+            consumer.context().part(&consumer);
+        }
+        // After a fault it may have left partitions behind.
         self.inner.flow.end();
-        drop(consumer);
+        self.end(consumer);
         self.inner.holdings.lock().end_all();
         self.inner.lags.lock().clear();
         ended
+    }
+
+    /// Its end leaves the group, which takes minutes where brokers are gone without a word: a stop waits for it, its successor does not.
+    fn end(&self, consumer: Arc<BaseConsumer<Member>>) {
+        if self.inner.is_over() {
+            return drop(consumer);
+        }
+        let named = thread::Builder::new().name("kafka-group-end".to_owned());
+        // Where there is no thread it ends here.
+        let _ = named.spawn(move || drop(consumer));
     }
 
     fn read_beside_a_look(&mut self, consumer: &BaseConsumer<Member>) -> Result<(), String> {
@@ -134,6 +147,8 @@ impl Reader {
             Some(Coming::Next { .. }) => {}
         }
 
+        let inner = Arc::clone(&self.inner);
+        let is_pending = |number| inner.holdings.lock().is_pending(number);
         let read = Read {
             place: &place,
             offset,
@@ -141,6 +156,7 @@ impl Reader {
             key: message.key().unwrap_or_default(),
             attributes: attributes(message),
             payload: message.payload(),
+            is_pending: &is_pending,
         };
         let number = self.inner.holdings.lock().next_number();
         // Nobody else gives numbers.

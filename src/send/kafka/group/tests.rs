@@ -19,9 +19,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TOPIC: &str = "mocked";
 const GROUP: &str = "members";
 
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
 struct World {
-    cluster: MockCluster<'static, DefaultProducerContext>,
+    cluster: Cluster,
     group: Group,
+}
+
+fn kafka_of(cluster: &Cluster) -> Kafka {
+    let limits = Limits {
+        window_records: 100,
+        window_bytes: 1 << 20,
+        stall_timeout: PATIENCE,
+    };
+    Kafka {
+        shared: Arc::new(shared(cluster.bootstrap_servers(), limits)),
+    }
 }
 
 impl World {
@@ -29,14 +42,6 @@ impl World {
     fn begin(judge: impl Judge) -> World {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic(TOPIC, 1, 1).unwrap();
-        let limits = Limits {
-            window_records: 100,
-            window_bytes: 1 << 20,
-            stall_timeout: PATIENCE,
-        };
-        let kafka = Kafka {
-            shared: Arc::new(shared(cluster.bootstrap_servers(), limits)),
-        };
         let membership = Membership {
             group: GROUP.to_owned(),
             topics: vec![TopicNames(vec![TOPIC.to_owned()])],
@@ -46,7 +51,7 @@ impl World {
             },
         };
 
-        let group = kafka.join(membership, judge).unwrap();
+        let group = kafka_of(&cluster).join(membership, judge).unwrap();
         group.begin();
         let world = World { cluster, group };
         world.produce();
@@ -117,7 +122,29 @@ async fn offsets_that_the_brokers_did_not_take_are_committed_though_nothing_more
 async fn a_fault_while_a_record_is_judged_costs_the_consumer_and_the_record_comes_again() {
     let world = World::begin(Faulty(1));
     let record = world.next().await;
+    assert!(
+        record.sequence > Sequence(1),
+        "that number was given before"
+    );
     assert!(world.group.settle(record.sequence));
     assert!(world.group.trouble().is_some(), "people can see it");
     world.group.end();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_addresses_are_read_though_the_brokers_of_before_are_gone_without_a_word() {
+    let before = World::begin(Faulty(0));
+    let record = before.next().await;
+    assert!(before.group.settle(record.sequence));
+
+    // With an event that nobody has answered.
+    let after = World::begin(Faulty(0));
+    after.group.end();
+    let silence = 2 * PATIENCE;
+    before.cluster.broker_round_trip_time(1, silence).unwrap();
+    before.group.adopt(&kafka_of(&after.cluster), Vec::new());
+
+    let record = before.next().await;
+    assert!(before.group.settle(record.sequence));
+    before.group.end();
 }

@@ -85,6 +85,12 @@ impl Gate {
         !self.killers.is_empty()
     }
 
+    /// With these of its killers alone; whether there is one.
+    pub fn keep(&mut self, is_there: impl Fn(Sequence) -> bool) -> bool {
+        self.killers.retain(|sequence, _| is_there(*sequence));
+        !self.killers.is_empty()
+    }
+
     /// One more record kills.
     pub fn add(&mut self, sequence: Sequence, deaths: Deaths) {
         if self.killers.len() < KILLERS_MAX {

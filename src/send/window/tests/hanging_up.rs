@@ -20,6 +20,22 @@ fn one_event_that_kills_among_five_costs_the_others_seconds_and_is_set_aside() {
     }
 }
 
+/// Its partition is another gateway's by now.
+#[test]
+fn a_suspect_that_is_not_there_any_more_is_forgotten_and_holds_up_nothing() {
+    let mut all = items(&[PersonType::Stranger], 1, &[], 1);
+    all.extend(items(EMPLOYEE, 20, &[], 2));
+    let mut world = World::new(all, &[PersonType::Stranger], 3);
+    world.run(world.start + MINUTE * 5);
+    assert_eq!(world.window.suspects().count(), 1);
+
+    world.window.forget_gone(|sequence| sequence == Sequence(1));
+    assert_eq!(world.window.suspects().count(), 1);
+    world.window.forget_gone(|_| false);
+    assert_eq!(world.window.suspects().count(), 0);
+    assert_eq!(world.window.paused().count(), 0);
+}
+
 #[test]
 fn neighbours_that_kill_do_not_clear_each_other() {
     for poison in [vec![1, 2], vec![3, 4], vec![2, 3, 4], vec![1, 3]] {

@@ -1,6 +1,28 @@
 //! Gateways come and go: their partitions move, nothing is lost, and each device's events of a type stay in order.
 
 use super::doors::{Doors, EMPLOYEE, PARTITIONS, all_of, assert_in_order, post, wait_for_kafka};
+use crate::parts::kafka::Broker;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_a_topic_gets_while_gateways_run_are_read_from_their_beginning() {
+    let doors = tokio::task::block_in_place(|| Doors::new("grows"));
+    let gateway = tokio::task::block_in_place(|| doors.start_alone(&[]));
+    let mut subscriber = doors.subscriber().await;
+
+    tokio::task::block_in_place(|| post(&gateway, EMPLOYEE, 0..40, 40));
+    Broker::shared()
+        .grow_topic("grows.employee", 2 * PARTITIONS)
+        .await;
+    let posted = tokio::task::block_in_place(|| {
+        let mut posted = 40;
+        while doors.partitions(&gateway) < 7 * PARTITIONS {
+            post(&gateway, EMPLOYEE, posted..posted + 40, 40);
+            posted += 40;
+        }
+        posted
+    });
+    all_of(&mut subscriber, 0..posted).await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_is_killed_leaves_its_partitions_to_another_and_nothing_is_lost() {

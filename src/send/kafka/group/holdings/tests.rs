@@ -101,6 +101,7 @@ fn nothing_of_a_partition_that_leaves_goes_out_and_it_is_quiet_once_all_came_bac
     assert_eq!(holdings.offset(&place(0)), Some(1));
     holdings.end(&place(0));
     assert!(!holdings.settle(Sequence(2)) && holdings.count() == 0);
+    assert!(!holdings.is_pending(Sequence(2)));
 
     // It comes back, under other numbers.
     holdings.begin(place(0), Some(1));
@@ -135,6 +136,8 @@ fn a_log_that_begins_anew_is_read_whole_and_what_is_held_of_the_one_before_goes_
         "that of the new log"
     );
     assert_eq!(numbers(&mut holdings, &[]), [1, 2, 3, 4, 5]);
+    let pending = (1..=6).filter(|number| holdings.is_pending(Sequence(*number)));
+    assert!(pending.eq([3, 4, 5]), "nobody reads the others again");
 
     holdings.settle(Sequence(3));
     assert_eq!(holdings.new_offsets(), [(place(0), 10)]);

@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+    TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 
@@ -192,6 +193,16 @@ impl Broker {
         let settings = AlterConfig::new(ResourceSpecifier::Topic(name)).set(key, value);
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         for result in admin.alter_configs([&settings], &options).await.unwrap() {
+            result.unwrap();
+        }
+    }
+
+    /// Gives a topic more partitions, up to so many.
+    pub async fn grow_topic(&self, name: &str, partitions: usize) {
+        let admin: AdminClient<DefaultClientContext> = client(&self.address()).create().unwrap();
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let more = NewPartitions::new(name, partitions);
+        for result in admin.create_partitions(&[more], &options).await.unwrap() {
             result.unwrap();
         }
     }
