@@ -68,7 +68,10 @@ async fn until_told(config: Config, held: Held) -> anyhow::Result<ExitCode> {
     let (queue, reload) = (app.queue.clone(), Arc::clone(&app.reload));
     tokio::select! {
         () = app.stop() => {}
-        _ = signals.stop(&reload) => queue.shutdown().await,
+        _ = signals.stop(&reload) => {
+            queue.shutdown().await;
+            reload.say_left();
+        }
     }
 
     if queue.status().is_poisoned {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::data_dir::DataDir;
 use super::destinations::{self, Delivered, Deliveries, Made, Maker, picture_store};
 use super::listen::{Encryptions, MadeEncryptions, links};
-use super::stop::{Drain, Folders, Rescue, SoFar};
+use super::stop::{Drain, Drained, Folders, Rescue, SoFar};
 use super::tasks::Tasks;
 use super::{logging, service_manager};
 use crate::admin::{Access, Health};
@@ -133,11 +133,19 @@ impl Reload {
 
         let limit = config.queue.drain_limit;
         let destinations = self.parts.destinations.iter();
-        (!limit.is_zero()).then_some(Drain {
+        // Where the disk may go, what is left on it is said also where nobody waits for it.
+        (!limit.is_zero() || rescue.is_some()).then_some(Drain {
             limit,
             consumed: destinations.filter_map(Delivered::consumed).collect(),
             rescue,
         })
+    }
+
+    /// Says what a stop that was hurried leaves behind, where one may take time to deliver it.
+    pub(super) fn say_left(&self) {
+        if self.drain().is_some() {
+            Drained::default().say(&self.parts.data);
+        }
     }
 
     /// Reads the settings again, and takes them if they are good. The log says `why`.

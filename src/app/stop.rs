@@ -25,7 +25,7 @@ use crate::send::store::Store;
 mod drain;
 mod rescue;
 
-pub(super) use drain::Drain;
+pub(super) use drain::{Drain, Drained};
 pub(super) use rescue::{Folders, Rescue, SoFar};
 
 /// From the end of `drain_delay`, or of a drain, to the exit; the queue's last sync fits in the rest of the ten seconds that are promised.
@@ -68,8 +68,9 @@ impl Running {
     pub async fn stop(self, drain: Option<Drain>) {
         let mut deadline = Instant::now() + DRAIN;
         self.stop_accepting(deadline).await;
+        let mut drained = None;
         if let Some((data, drain)) = self.data.as_ref().zip(drain) {
-            drain.run(data).await;
+            drained = Some((drain.run(data).await, data));
             deadline = Instant::now() + DRAIN;
         }
         self.deliveries.end(deadline).await;
@@ -81,6 +82,9 @@ impl Running {
         }
         if let Some(queue) = &self.queue {
             queue.shutdown().await;
+        }
+        if let Some((drained, data)) = drained {
+            drained.say(data);
         }
         if let Some(embedded) = self.embedded {
             embedded.stop().await;

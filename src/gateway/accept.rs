@@ -68,7 +68,12 @@ impl Accept for Gateway {
         let parser = Parser::new(self, &source, &memory, body.may_be_short());
         match parser.parse(Part::Whole(body.bytes)).await? {
             Parsed::Event(event) => {
+                let lasting = event.lasting;
                 let Taken { receipt, on_disk } = self.append(&source, event).await?;
+                if self.holders.is_some() {
+                    // It may be a while: other bodies need the room.
+                    memory.keep(lasting);
+                }
                 self.confirm(source.feed, &[on_disk], patience).await?;
                 Ok(Reply::One(receipt))
             }
@@ -141,6 +146,7 @@ impl Gateway {
             normalized,
             echo,
             body,
+            lasting: _,
         } = *parsed;
         let unread = normalized.unread.clone().zip(body);
         let entry = Box::new(self.decided(source, normalized));

@@ -103,6 +103,7 @@ where
         let connected = tokio::select! {
             () = stop.cancelled() => return,
             connected = delivery.destination.connect(delivery.lane) => connected,
+            never = delivery.backlog.pass_over() => match never {},
         };
         let end = match connected {
             Ok(session) => {
@@ -193,10 +194,11 @@ where
     }
 
     /// Until the next attempt.
-    async fn rest(&self, pause: Duration, stop: &CancellationToken) {
+    async fn rest(&mut self, pause: Duration, stop: &CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.contact.pause(self.lane, pause) => {}
+            never = self.backlog.pass_over() => match never {},
         }
     }
 

@@ -80,6 +80,13 @@ impl BodyMemory {
             BodyMemory::History(_) => self.try_work(bytes),
         }
     }
+
+    /// The work is done, and `bytes` of what it took are still there. History keeps all: nobody else works meanwhile.
+    pub fn keep(&self, bytes: usize) {
+        if let BodyMemory::Live(held) = self {
+            held.shrink_to(bytes);
+        }
+    }
 }
 
 /// Asks for room again whenever some is given back, for at most so long: then the last refusal stands.

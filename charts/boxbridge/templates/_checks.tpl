@@ -66,6 +66,8 @@
 {{- $problems = append $problems (printf "ingest.listen and admin.listen have the same port, %s" (include "boxbridge.port" .Values.admin.listen)) -}}
 {{- end -}}
 
+{{/* Other pods have other disks: several at once, or one after the other. */}}
+{{- $hasOthers := or (gt (int .Values.replicas) 1) (eq .Values.mode "cluster") -}}
 {{- $links := .Values.send.store.links -}}
 {{- $opener := include "boxbridge.links" . -}}
 {{- if has $opener (list "gateway" "presigned") -}}
@@ -73,7 +75,7 @@
 {{- $problems = append $problems "send.store.links.url is empty: people could not open the links to pictures in events; give the address by which they reach them, for example send.store.links.url=https://gate.example.com/pictures, or say send.store.links.mode=off" -}}
 {{- end -}}
 {{- end -}}
-{{- if and (eq $opener "gateway") (or (gt (int .Values.replicas) 1) (include "boxbridge.scales" .)) -}}
+{{- if and (eq $opener "gateway") $hasOthers -}}
 {{- if hasPrefix "file:" .Values.send.store.url -}}
 {{- $problems = append $problems "send.store.links.mode=gateway: each replica shows only the pictures on its own volume, and the Service asks any: send.store.url=s3://BUCKET, or say send.store.links.mode=off" -}}
 {{- else if not $links.secret_file -}}
@@ -89,7 +91,7 @@
 {{- end -}}
 
 {{- $redacts := regexMatch `"(pseudonym":true|redact":\[")` (toJson .Values.route) -}}
-{{- if and $redacts (gt (int .Values.replicas) 1) (not .Values.route.redact_key_file) -}}
+{{- if and $redacts $hasOthers (not .Values.route.redact_key_file) -}}
 {{- $problems = append $problems "route.redact_key_file is empty: each replica would make other stand-ins for one person and for one event; give all of them one key, a Secret mounted with extraVolumes" -}}
 {{- end -}}
 

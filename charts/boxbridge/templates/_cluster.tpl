@@ -16,6 +16,14 @@
 {{- end -}}
 {{- end -}}
 
+{{/* What may lie on the disk of a pod: by their settings, and where those say nothing by the program's own. */}}
+{{- define "boxbridge.keeps" -}}
+queue.max_bytes: {{ .Values.queue.max_bytes | quote }}
+queue.aside_max_bytes: {{ default "1GiB" .Values.queue.aside_max_bytes | quote }}
+ingest.quarantine.max_bytes: {{ dig "quarantine" "max_bytes" "256MiB" .Values.ingest | quote }}
+the rest: 256MiB
+{{- end -}}
+
 {{/* One problem a line. */}}
 {{- define "boxbridge.clusterProblems" -}}
 {{- if eq .Values.mode "cluster" -}}
@@ -32,6 +40,15 @@ mode=cluster: send.{{ $holder }}.replication=1: an event that was answered is go
 {{- if and (kindIs "map" $destination) (eq "store" (default $name $destination.kind)) (hasPrefix "file:" $destination.url) }}
 mode=cluster: send.{{ $name }}.url={{ $destination.url }} lies on a disk that goes with the pod: send.{{ $name }}.url=s3://BUCKET/PREFIX
 {{- end -}}
+{{- end -}}
+{{- $keeps := 0 -}}
+{{- $said := list -}}
+{{- range $key, $size := include "boxbridge.keeps" . | fromYaml -}}
+{{- $keeps = add $keeps (include "boxbridge.bytes" (list $key $size)) -}}
+{{- $said = append $said (printf "%s (%v)" $key $size) -}}
+{{- end -}}
+{{- if gt $keeps (include "boxbridge.volume" . | int64) }}
+mode=cluster: {{ join ", " $said }} exceed the pod's emptyDir ({{ include "boxbridge.volume" . | include "boxbridge.quantity" }}), and a pod that does is evicted with its disk: persistence.size={{ include "boxbridge.quantity" $keeps }}, or less of them
 {{- end -}}
 {{- if .Values.autoscaling.enabled -}}
 {{- if lt (int .Values.autoscaling.maxReplicas) (int .Values.replicas) }}

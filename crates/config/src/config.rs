@@ -72,9 +72,9 @@ impl Config {
 
         let mut config = Config::read(&mut read);
         check(&config, &mut read);
-        config.warnings = warnings(&config);
         config.settings = Settings::new(file, &merged, &read);
         config.queue.drain_limit = answer_from::drain_limit(&config.queue, &config.settings);
+        config.warnings = warnings(&config);
         config.layers = layers.clone();
 
         if read.problems.is_empty() {
@@ -230,6 +230,9 @@ fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = config.send.warnings(&config.routes);
     warnings.extend(config.ingest.warnings());
     warnings.extend(config.admin.warnings());
+    let (queue, normalize, send) = (&config.queue, &config.normalize, &config.send);
+    let of_answers = answer_from::warnings(queue, normalize, send, config.redact_key.as_ref());
+    warnings.extend(of_answers);
 
     warnings.extend(too_large(
         "queue.max_bytes",

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::gateway::timetable::{Column, Ending};
 use crate::metrics::{self, FromDisk};
-use crate::queue::Queue;
+use crate::queue::{Queue, RecordState};
 use crate::send::contact::Contact;
 use boxbridge_event::{Lane, PersonType, Sequence, Timestamp};
 
@@ -121,8 +121,10 @@ impl Holders {
 impl Holder {
     /// Waits until it has the event, or why it does not by then.
     async fn has(&self, queue: &Queue, event: &OnDisk, late: Instant) -> Result<(), FromDisk> {
-        if event.is_repeated && self.answered_before_this_process(queue, event) {
-            return self.had_taken_all(queue, event.lane);
+        if event.is_repeated
+            && let Some(had) = self.had_before_this_process(queue, event)
+        {
+            return had;
         }
         if self.answers.of(event.sequence).is_none() {
             self.may_come(event)?;
@@ -148,19 +150,31 @@ impl Holder {
         }
     }
 
-    fn answered_before_this_process(&self, queue: &Queue, event: &OnDisk) -> bool {
-        let destination = &self.contact.destination;
-        let is_answered =
-            queue.is_answered(destination, event.lane, event.sequence, event.person_type);
+    /// Of one that will not be answered any more, and whose answer nobody remembers: it was taken if everything was. In doubt, and where this
+    /// one went before there was a `queue.answer_from`, the disk has to do. `None` for all others.
+    fn had_before_this_process(
+        &self,
+        queue: &Queue,
+        event: &OnDisk,
+    ) -> Option<Result<(), FromDisk>> {
+        let OnDisk {
+            sequence,
+            lane,
+            person_type,
+            ..
+        } = *event;
+        let state = queue.state_with(&self.contact.destination, lane, sequence, person_type)?;
         // An answer of this process was noted before the queue had it.
-        is_answered && self.answers.of(event.sequence).is_none()
-    }
+        if self.answers.of(sequence).is_some() {
+            return None;
+        }
 
-    /// Of one whose answer nobody remembers: it was taken if everything was. In doubt the disk has to do.
-    fn had_taken_all(&self, queue: &Queue, lane: Lane) -> Result<(), FromDisk> {
-        match queue.has_taken_all(&self.contact.destination, lane) {
-            true => Ok(()),
-            false => Err(FromDisk::SetAside),
+        match state {
+            RecordState::Waiting => None,
+            RecordState::Answered {
+                always_delivered: true,
+            } => Some(Ok(())),
+            RecordState::Answered { .. } | RecordState::NotIts => Some(Err(FromDisk::SetAside)),
         }
     }
 }

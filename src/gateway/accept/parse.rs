@@ -72,6 +72,8 @@ pub(super) struct ParsedEvent {
     pub echo: Map<String, Value>,
     /// Its text, if something in it could not be read. Otherwise one copy in memory is enough while the disk works.
     pub body: Option<Bytes>,
+    /// Memory that it takes from when it is on disk until its sender has read the answer, at most.
+    pub lasting: usize,
 }
 
 /// The result of one turn.
@@ -139,10 +141,11 @@ impl Shared {
             return Turn::Needs(needs, work);
         }
 
-        let lacks = AtomicUsize::new(0);
+        let (taken, lacks) = (AtomicUsize::new(needs), AtomicUsize::new(0));
         let more = |bytes: usize| {
             let has_room = self.memory.try_work(needs + bytes).is_ok();
-            lacks.fetch_max(if has_room { 0 } else { needs + bytes }, Ordering::Relaxed);
+            let most = if has_room { &taken } else { &lacks };
+            most.fetch_max(needs + bytes, Ordering::Relaxed);
             has_room
         };
         let parsed = fault::in_one_go(|| self.parse(&work, RepairBudget(&more)))
@@ -153,6 +156,10 @@ impl Shared {
             (Err(refusal), _) => {
                 let refusal = self.explained(refusal, &work.part);
                 Turn::Done(Parsed::Refused(refusal, work.part.text().clone()))
+            }
+            (Ok(Parsed::Event(mut event)), _) => {
+                event.lasting = taken.into_inner().saturating_sub(work.passing());
+                Turn::Done(Parsed::Event(event))
             }
             (Ok(parsed), _) => Turn::Done(parsed),
         }
@@ -199,6 +206,7 @@ impl Shared {
             normalized,
             echo,
             body,
+            lasting: usize::MAX,
         })))
     }
 }
@@ -216,6 +224,11 @@ impl Work {
             Part::Whole(_) => self.outline().cost.bytes(),
             &Part::Element { beside, .. } => beside + self.outline().cost.bytes(),
         }
+    }
+
+    /// What of the cost ends with the work.
+    fn passing(&mut self) -> usize {
+        self.outline().cost.passing()
     }
 
     fn outline(&mut self) -> &Outline {

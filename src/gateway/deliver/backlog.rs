@@ -6,6 +6,7 @@
 //! sends nothing and says nothing.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -134,6 +135,11 @@ impl<S: Records> Backlog<S> {
     /// There is no session: the destination is not there.
     pub(super) fn unreachable(&mut self) {
         self.window.unreachable();
+    }
+
+    /// Goes on while there is no session.
+    pub(super) fn pass_over(&mut self) -> impl Future<Output = Infallible> + Send {
+        self.source.pass_over()
     }
 
     pub(super) fn urgent_waits(&self) -> bool {

@@ -13,6 +13,7 @@ pub use intake::{Intake, Lately, Sources};
 pub use out_of_kafka::OutOfKafka;
 pub use until::{Handover, Until};
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,12 @@ pub trait Records: Send + Sync + 'static {
 
     /// How old a record is, whatever is done to the wall clock.
     fn age(&self, record: &Record) -> Duration;
+
+    /// Ends what does not reach the destination by this source, while there is no session that would read it. To be dropped at any moment, and
+    /// followed by a rewind.
+    fn pass_over(&mut self) -> impl Future<Output = Infallible> + Send {
+        std::future::pending()
+    }
 
     /// Whether replays are read no further for now. A source without replays ignores it.
     fn hold_replays(&mut self, _are_held: bool) {}

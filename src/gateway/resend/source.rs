@@ -3,6 +3,7 @@
 //! Promises: what is sent again comes only while the log has nothing to hand out, and changes none of its counts. Deliberately adds nothing
 //! to the urgent lane.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +80,10 @@ impl<S: Records> Records for WithResent<S> {
     fn try_later(&mut self, sequence: Sequence) -> bool {
         self.line_of(sequence)
             .is_some_and(|line| line.try_later(sequence))
+    }
+
+    fn pass_over(&mut self) -> impl Future<Output = Infallible> + Send {
+        self.log.pass_over()
     }
 
     fn is_wanted(&self, record: &Record) -> bool {

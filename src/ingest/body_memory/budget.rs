@@ -150,6 +150,16 @@ impl Held {
         let wait = self.budget.limit.now().wait;
         wait_for_room(&self.budget.released, wait, || self.try_grow_to(bytes)).await
     }
+
+    /// Gives back all but `bytes`.
+    pub fn shrink_to(&self, bytes: usize) {
+        let mut held = self.bytes.lock();
+        let bytes = bytes.min(*held).next_multiple_of(STEP);
+        if let Some(less) = held.checked_sub(bytes).filter(|less| *less > 0) {
+            self.budget.give_back(self.source, less);
+            *held = bytes;
+        }
+    }
 }
 
 impl Drop for Held {
@@ -215,6 +225,18 @@ mod tests {
         let more = budget.hold(source(19)).grow_to(1).await;
         assert_eq!(more.unwrap_err().code, Code::SourceOverBudget);
         budget.hold(source(20)).grow_to(1).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_not_kept_is_given_back_once() {
+        let budget = budget(16, Duration::ZERO);
+        let held = budget.hold(source(19));
+        held.grow_to(8 * STEP).await.unwrap();
+        held.shrink_to(2 * STEP - 1);
+        held.shrink_to(4 * STEP);
+        assert_eq!(budget.in_use.lock().total, 2 * STEP);
+        drop(held);
+        assert_eq!(budget.in_use.lock().total, 0);
     }
 
     #[tokio::test]

@@ -77,10 +77,12 @@ impl Cost {
 
     /// The whole cost.
     pub fn bytes(&self) -> usize {
-        self.body
-            + PICTURE_COPIES * self.pictures
-            + TEXT_COPIES * self.texts
-            + TREES * self.tree_bytes()
+        self.passing() + TEXT_COPIES * self.texts + TREES * self.tree_bytes()
+    }
+
+    /// What of it passes: text and pictures, which an event that is on disk has no more.
+    pub fn passing(&self) -> usize {
+        self.body + PICTURE_COPIES * self.pictures
     }
 
     fn tree_bytes(&self) -> usize {

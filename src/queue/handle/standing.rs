@@ -27,33 +27,25 @@ impl Queue {
 
     /// With one destination; `None` where none has this name.
     pub fn standing_with(&self, destination: &str, record: &Record) -> Option<RecordState> {
-        let subscription = self.open.subscriptions.of(destination, record.lane)?;
-        let progress = subscription.progress();
-        Some(progress.state_of(record.sequence.0, record.person_type))
+        self.state_with(
+            destination,
+            record.lane,
+            record.sequence,
+            record.person_type,
+        )
     }
 
-    /// Whether a destination has answered the record with this sequence and type, which travels in this lane.
-    pub fn is_answered(
+    /// The same of the record with this sequence and type, which travels in this lane.
+    pub fn state_with(
         &self,
         destination: &str,
         lane: Lane,
         sequence: Sequence,
         person_type: PersonType,
-    ) -> bool {
-        let subscription = self.open.subscriptions.of(destination, lane);
-        subscription.is_some_and(|subscription| {
-            let progress = subscription.progress();
-            progress.is_answered(sequence.0, person_type)
-        })
-    }
-
-    /// Whether a destination has set nothing aside in a lane, and nothing has expired.
-    pub fn has_taken_all(&self, destination: &str, lane: Lane) -> bool {
-        let subscription = self.open.subscriptions.of(destination, lane);
-        subscription.is_some_and(|subscription| {
-            let answered = subscription.progress().answered();
-            answered.total() == answered.delivered
-        })
+    ) -> Option<RecordState> {
+        let subscription = self.open.subscriptions.of(destination, lane)?;
+        let progress = subscription.progress();
+        Some(progress.state_of(sequence.0, person_type))
     }
 
     /// How many records have no answer yet, of each destination and lane that has some.
@@ -67,6 +59,15 @@ impl Queue {
             (waiting > 0).then_some(place)
         });
         waiting.collect()
+    }
+
+    /// Whether a destination gets again what its lost cursor had: nobody knows what of it was delivered.
+    pub fn makes_good(&self) -> bool {
+        let mut all = self.open.subscriptions.iter();
+        all.any(|subscription| {
+            let progress = subscription.progress();
+            progress.replays_from() < u64::MAX
+        })
     }
 
     /// The next records after a place, in order; none where there is nothing yet. An error where the disk does not answer now.

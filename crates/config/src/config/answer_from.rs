@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use super::settings::Settings;
 use crate::layers::destinations;
+use crate::normalize::Normalize;
 use crate::queue::Queue;
 use crate::reader::Reader;
 use crate::send::{Destination, Kind, Send, StoreUrl};
-use crate::values::kind::KindName;
+use crate::values::kind::{KindName, STORE};
+use crate::values::secret::Secret;
 
 const KEY: &str = "queue.answer_from";
 const LIMIT: &str = "queue.drain_limit";
@@ -90,4 +92,56 @@ fn check_broker(send: &Send, name: &str, read: &mut Reader) {
         );
         read.joint(&[KEY, "send.mqtt.url"], problem);
     }
+}
+
+/// What is allowed, and leaves something on the disk that may go with its gateway.
+pub(super) fn warnings(
+    queue: &Queue,
+    normalize: &Normalize,
+    send: &Send,
+    redact_key: Option<&Secret>,
+) -> Vec<String> {
+    let Some(holder) = &queue.answer_from else {
+        return Vec::new();
+    };
+
+    let mut warnings = Vec::new();
+    let all = send.destinations.iter();
+    let beside = all.filter(|it| it.name != *holder && *it.name != *STORE && it.source().is_none());
+    let beside: Vec<String> = beside.map(|it| format!("send.{}", it.name)).collect();
+    if !beside.is_empty() {
+        warnings.push(format!(
+            "{KEY} is \"{holder}\", and what {} has not got goes with the disk: it comes out of the queue (to an MQTT broker also out of Kafka: from = \"{holder}\")",
+            beside.join(", ")
+        ));
+    }
+    if queue.drain_limit.is_zero() {
+        warnings.push(format!(
+            "{KEY} is \"{holder}\", and {LIMIT} is 0s: a stop leaves on the disk what others have not got"
+        ));
+    }
+    if normalize.dedupe_window.is_zero() {
+        warnings.push(format!(
+            "{KEY} is \"{holder}\", and normalize.dedupe_window is 0s: history that is not there in time is refused, comes again, and goes out each time"
+        ));
+    }
+
+    let buses = send.destinations.iter();
+    let mut routes = buses.flat_map(|it| it.routes.iter());
+    if redact_key.is_none() && routes.any(|(_, route)| !route.redaction.is_none()) {
+        warnings.push(made_on_the_disk("route.redact_key_file", "stand-ins"));
+    }
+    if let Some(links) = &send.store().links
+        && links.served_at().is_some()
+        && links.secret.is_none()
+    {
+        warnings.push(made_on_the_disk("send.store.links.secret_file", "links"));
+    }
+    warnings
+}
+
+fn made_on_the_disk(key: &str, what: &str) -> String {
+    format!(
+        "{key} is empty: each gateway makes {what} by a key of its own, which goes with its disk"
+    )
 }

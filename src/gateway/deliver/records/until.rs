@@ -1,8 +1,9 @@
 //! The disk log of a destination that gets its events out of Kafka: it ends where Kafka begins.
 //!
-//! Promises: what stood in it before is delivered out of it; what came later is not, once it is known where its groups begin. Until then all of it
-//! goes out: twice is better than never. Replays and what is sent again go out of it as ever.
+//! Promises: what stood in it before is delivered out of it; what came later is not, once it is known where its groups begin, whether or not the
+//! destination is there. Until then all of it goes out: twice is better than never. Replays and what is sent again go out of it as ever.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,6 +97,17 @@ impl<S: Records> Records for Until<S> {
 
     fn try_later(&mut self, sequence: Sequence) -> bool {
         self.log.try_later(sequence)
+    }
+
+    /// A broker that is away for days fills no disk with what waits for it on Kafka.
+    async fn pass_over(&mut self) -> Infallible {
+        if self.handover.is_some() {
+            self.log.rewind();
+            self.log.hold_replays(true);
+            // What is left waits for a session, and all behind it.
+            let _waits = self.next_out().await;
+        }
+        std::future::pending().await
     }
 
     fn is_wanted(&self, record: &Record) -> bool {

@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{FROM_KAFKA, accepted, from_disk, pictured};
+use super::{FROM_KAFKA, accepted, from_disk, pictured, with_picture_of};
 use crate::parts::gateway::event;
 use crate::parts::site::{Site, wait_until};
 
+/// At once: the memory for bodies has room for a third of what they send.
+const CROWD: u64 = 20;
 /// What a wrong answer would have come within.
 const WOULD_BE_ANSWERED: Duration = Duration::from_millis(500);
 
@@ -121,4 +123,36 @@ async fn history_of_many_events_in_one_body_waits_for_all_of_them_at_once() {
         assert_eq!(from_disk(&site.gateway, &[]), 0.0);
     });
     assert_eq!(site.on_kafka("employee", 20).await.len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boxes_that_wait_for_kafka_hold_no_memory_that_the_events_of_others_need() {
+    let settings = [
+        FROM_KAFKA,
+        ("INGEST__BODY_MAX_BYTES", "1MiB"),
+        ("INGEST__IN_FLIGHT_MAX_BYTES", "4MiB"),
+        ("INGEST__IN_FLIGHT_WAIT", "5s"),
+    ];
+    let mut site = Site::with_own_kafka("crowded", &settings);
+    tokio::task::block_in_place(|| {
+        site.gateway.take("/RealTimeEvent", &pictured(0));
+        site.freeze_kafka();
+        std::thread::scope(|scope| {
+            let gateway = &site.gateway;
+            let post = |number| gateway.post("/RealTimeEvent", &with_picture_of(number, 100_000));
+            let boxes: Vec<_> = (1..=CROWD)
+                .map(|number| scope.spawn(move || post(number)))
+                .collect();
+            wait_until("all are on disk, or refused", || {
+                let on_disk = accepted(gateway, "accepted") - 1.0;
+                on_disk + accepted(gateway, "refused") == CROWD as f64
+            });
+
+            site.thaw_kafka();
+            let answers = boxes.into_iter().map(|sender| sender.join().unwrap());
+            let refused: Vec<_> = answers.filter(|answer| answer.status != 200).collect();
+            assert!(refused.is_empty(), "{}: {:?}", refused.len(), refused[0]);
+        });
+        assert_eq!(from_disk(&site.gateway, &[]), 0.0);
+    });
 }

@@ -12,13 +12,18 @@ mod killed;
 mod refused;
 mod rescued;
 mod settings;
+mod turned;
 
 const FROM_KAFKA: (&str, &str) = ("QUEUE__ANSWER_FROM", "kafka");
 
 /// Of an employee, with a picture that no other event has.
 fn pictured(number: u64) -> Value {
+    with_picture_of(number, 20_000)
+}
+
+fn with_picture_of(number: u64, bytes: usize) -> Value {
     let mut event = event(&number.to_string(), json!(1), "gate");
-    event["ext_data"]["spot_pic"] = base64(&jpeg(number, 20_000));
+    event["ext_data"]["spot_pic"] = base64(&jpeg(number, bytes));
     event
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 
 use serde_json::json;
 
-use super::{FROM_KAFKA, from_disk, pictured};
+use super::{FROM_KAFKA, accepted, from_disk, pictured};
 use crate::parts::gateway::{Gateway, event};
 use crate::parts::kafka::Broker;
 use crate::parts::s3;
@@ -67,18 +67,48 @@ async fn while_a_type_is_paused_its_boxes_are_answered_from_the_disk_at_once() {
     });
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_of_what_went_before_a_kafka_was_named_is_answered_from_the_disk() {
+    let broker = tokio::task::spawn_blocking(Broker::shared).await.unwrap();
+    tokio::task::block_in_place(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("boxbridge.toml");
+        std::fs::write(&file, "[queue]\nanswer_from = \"disk\"\n").unwrap();
+        let address = broker.address();
+        let written = [("CONFIG", file.to_str().unwrap())];
+        let settings = [&written, &places(&address, "answered-joined", NOBODY)[..]];
+        let mut gateway = Gateway::start(&settings.concat());
+        gateway.take("/RealTimeEvent", &event("before", json!(1), "gate"));
+        wait_until("it went", || gateway.ledger("kafka").delivered == 1);
+        assert_eq!(gateway.stop(), Some(0));
+
+        let later = format!(
+            "[queue]\nanswer_from = \"later\"\n[send.later]\nkind = \"kafka\"\nbrokers = \"{address}\"\n"
+        );
+        std::fs::write(&file, later).unwrap();
+        gateway.restart();
+        gateway.take("/RealTimeEvent", &event("behind", json!(1), "gate"));
+        assert_eq!(from_disk(&gateway, &[]), 0.0);
+        gateway.take("/RealTimeEvent", &event("before", json!(1), "gate"));
+        assert_eq!(from_disk(&gateway, &[]), 1.0, "it is not on that Kafka");
+        assert_eq!(accepted(&gateway, "duplicate"), 1.0);
+    });
+}
+
 /// With no MQTT broker.
 fn started(broker: &Broker, topic: &str, store: &str, more: &[(&str, &str)]) -> Gateway {
     let brokers = broker.address();
-    let settings = [
-        FROM_KAFKA,
+    Gateway::start(&[&[FROM_KAFKA], &places(&brokers, topic, store)[..], more].concat())
+}
+
+fn places<'a>(brokers: &'a str, topic: &'a str, store: &'a str) -> [(&'static str, &'a str); 7] {
+    [
         ("SEND__MQTT__URL", ""),
-        ("SEND__KAFKA__BROKERS", &brokers),
+        ("SEND__KAFKA__BROKERS", brokers),
         ("ROUTE__DEFAULT__KAFKA_TOPIC", topic),
         ("SEND__STORE__URL", "s3://faces"),
         ("SEND__STORE__ENDPOINT", store),
         ("SEND__STORE__ACCESS_KEY_ID", s3::KEY_ID),
         ("SEND__STORE__SECRET_ACCESS_KEY", s3::SECRET),
-    ];
-    Gateway::start(&[&settings, more].concat())
+    ]
 }

@@ -10,12 +10,15 @@ use crate::parts::kafka::Broker;
 use crate::parts::s3;
 use crate::parts::site::wait_until;
 
-fn drain_limit(written: &[(&str, &str)]) -> Duration {
+/// Of a gateway that answers from Kafka.
+fn config(written: &[(&str, &str)]) -> Config {
     let cluster = [
         FROM_KAFKA,
         ("SEND__KAFKA__BROKERS", "kafka:9092"),
         ("SEND__MQTT__URL", ""),
         ("SEND__STORE__URL", "s3://faces"),
+        // On the smallest disk.
+        ("QUEUE__MAX_BYTES", "256MiB"),
     ];
     let given = cluster.iter().chain(written);
     let environment = given.map(|(key, value)| (format!("BOXBRIDGE_{key}"), (*value).to_owned()));
@@ -23,18 +26,54 @@ fn drain_limit(written: &[(&str, &str)]) -> Duration {
         environment: environment.collect(),
         ..Layers::default()
     };
-    Config::load(&layers).unwrap().queue.drain_limit
+    Config::load(&layers).unwrap()
 }
 
 #[test]
 fn a_gateway_that_answers_from_kafka_drains_for_a_minute_unless_somebody_wrote_otherwise() {
-    assert_eq!(drain_limit(&[]), Duration::from_secs(60));
+    assert_eq!(config(&[]).queue.drain_limit, Duration::from_secs(60));
     for (written, holds) in [("0s", 0), ("5s", 5)] {
-        let found = drain_limit(&[("QUEUE__DRAIN_LIMIT", written)]);
+        let found = config(&[("QUEUE__DRAIN_LIMIT", written)]).queue.drain_limit;
         assert_eq!(found, Duration::from_secs(holds));
     }
     let of_the_disk = Config::load(&Layers::default()).unwrap().queue.drain_limit;
     assert_eq!(of_the_disk, Duration::ZERO);
+}
+
+#[test]
+fn what_a_setting_leaves_on_a_disk_that_may_go_is_warned_of() {
+    let warned = |written: &[(&str, &str)]| {
+        let mut warnings = config(written).warnings;
+        warnings.retain(|warning| !warning.starts_with("anyone who reaches"));
+        warnings
+    };
+    assert_eq!(warned(&[]), [""; 0]);
+    let mqtt = ("SEND__MQTT__URL", "mqtt://broker");
+    assert_eq!(warned(&[mqtt, ("SEND__MQTT__FROM", "kafka")]), [""; 0]);
+
+    for (written, says) in [
+        (
+            mqtt,
+            "queue.answer_from is \"kafka\", and what send.mqtt has not got goes with the disk",
+        ),
+        (("QUEUE__DRAIN_LIMIT", "0s"), "queue.drain_limit is 0s"),
+        (
+            ("NORMALIZE__DEDUPE_WINDOW", "0s"),
+            "normalize.dedupe_window is 0s: history",
+        ),
+        (
+            ("ROUTE__VISITOR__PSEUDONYM", "true"),
+            "route.redact_key_file is empty",
+        ),
+        (
+            ("SEND__STORE__LINKS__MODE", "gateway"),
+            "send.store.links.secret_file is empty",
+        ),
+    ] {
+        let warnings = warned(&[written]);
+        let of_this = warnings.iter().filter(|warning| warning.contains(says));
+        assert_eq!((of_this.count(), warnings.len()), (1, 1), "{warnings:?}");
+    }
 }
 
 #[test]

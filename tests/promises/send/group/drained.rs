@@ -1,6 +1,6 @@
 //! A gateway of a group that is stopped: its queue is delivered, its partitions go to another at once, and nothing is lost.
 
-use super::doors::{Doors, EMPLOYEE, PARTITIONS, all_of, post, wait_for_kafka};
+use super::doors::{Doors, EMPLOYEE, PARTITIONS, VIP, all_of, post, wait_for_kafka};
 use crate::parts::gateway::Gateway;
 use crate::parts::kafka::Broker;
 use crate::parts::site::wait_until;
@@ -16,6 +16,30 @@ fn start(doors: &Doors, kafka: &Broker, name: &str) -> Gateway {
         ("QUEUE__DRAIN_LIMIT", "10m"),
         ("SEND__STALL_TIMEOUT", "10m"),
     ])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_its_broker_is_away_a_gateway_keeps_nothing_on_its_disk_that_waits_on_kafka() {
+    let mut doors = tokio::task::block_in_place(|| Doors::new("roomy"));
+    let mut subscriber = doors.subscriber().await;
+    let _gateway = tokio::task::block_in_place(|| {
+        let mut gateway = doors.start_alone(&[("QUEUE__DRAIN_LIMIT", "10m")]);
+        doors.mosquitto.stop();
+        post(&gateway, EMPLOYEE, 0..50, 5);
+        post(&gateway, VIP, 50..60, 5);
+        wait_for_kafka(&gateway, 60);
+        wait_until("its queue waits for Kafka alone", || {
+            gateway.ledger("roomy").waiting == 0
+        });
+        assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
+        let log = gateway.log();
+        assert!(log.contains("everything that waited is delivered"), "{log}");
+
+        gateway.restart();
+        doors.mosquitto.run();
+        gateway
+    });
+    all_of(&mut subscriber, 0..60).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
