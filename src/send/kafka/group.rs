@@ -61,7 +61,7 @@ pub struct Read<'a> {
     pub attributes: Vec<(&'a str, &'a str)>,
     /// `None` where something is only forgotten.
     pub payload: Option<&'a [u8]>,
-    /// Whether a record of this number has no outcome yet, and is read again by whoever gets its partition.
+    /// Whether a record of this number has no outcome yet, and is read again by the gateway that gets its partition.
     pub is_pending: &'a dyn Fn(Sequence) -> bool,
 }
 

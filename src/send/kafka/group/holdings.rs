@@ -165,7 +165,7 @@ impl Holdings {
         }
     }
 
-    /// None of them is ours any more. Whoever judged the last record may know it by the next number, and have failed.
+    /// None of them is ours any more. The next number is not given: its record may have been judged by it, and then something failed.
     pub fn end_all(&mut self) {
         self.last += 1;
         let places: Vec<_> = self.places().cloned().collect();
