@@ -168,7 +168,7 @@ impl Assembly<'_, '_> {
         let is_agreed = self.sent.persons.iter().all(|other| *other == person);
 
         match person {
-            _ if !is_agreed || self.is_repaired(field) => {}
+            _ if !is_agreed || self.is_repaired(field) || self.follows_repaired(field) => {}
             Person::Sent(person_type) => return person_type,
             Person::Defaulted
                 if self.is_default_open()
@@ -215,10 +215,17 @@ impl Assembly<'_, '_> {
 
     /// A repaired value counts as unreadable, never as absent.
     fn is_repaired(&self, field: &Field) -> bool {
-        self.sent
-            .notes
-            .of(self.sent.dialect.table.inner, field)
-            .is_some_and(Notes::is_another)
+        self.notes_of(field).is_some_and(Notes::is_another)
+    }
+
+    /// The same of one that a repeated key put another in the place of.
+    fn follows_repaired(&self, field: &Field) -> bool {
+        self.notes_of(field).is_some_and(|it| it.follows_another)
+    }
+
+    fn notes_of(&self, field: &Field) -> Option<&Notes> {
+        let inner = self.sent.dialect.table.inner;
+        self.sent.notes.of(inner, field)
     }
 
     fn score(&mut self) -> Option<f64> {

@@ -19,6 +19,8 @@ pub(in crate::normalize) struct Notes {
     pub bytes: Option<SentBytes>,
     /// The same for the value's key.
     pub key: Option<SentBytes>,
+    /// The object had this key before, with a value that is another now.
+    pub follows_another: bool,
     /// How many times the object was encoded as a text.
     pub encoded: u8,
     /// A comma after the last member was removed.

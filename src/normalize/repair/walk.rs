@@ -137,11 +137,11 @@ impl<'t, 'r, 'k, 'a> Walk<'t, 'r, 'k, 'a> {
         let mut member = self.value(object.member(&name), depth + 1)?;
         member.key = key;
         // Of a repeated key the last value counts, and so do its notes.
+        let before = notes.members.remove(&*name);
+        member.follows_another = before.is_some_and(|it| it.is_another() || it.follows_another);
         if !member.is_empty() {
             self.taken.take(NOTE_BYTES + name.len())?;
             notes.members.insert(name.into_owned(), member);
-        } else if !notes.members.is_empty() {
-            notes.members.remove(&*name);
         }
         Ok(())
     }

@@ -58,3 +58,21 @@ fn a_person_type_that_was_not_sent_is_an_employee_by_the_vendors_rule() {
         assert_eq!(event.person_type, Employee, "{sent}");
     }
 }
+
+/// It is no number and reads as `null`, which would be an employee.
+#[test]
+fn a_person_type_that_is_no_number_is_not_forgotten_where_another_follows_it() {
+    for sent in ["NaN", "-Infinity", "1e999"] {
+        for others in [
+            format!(r#""person_type":{sent},"person_type":null"#),
+            format!(r#""person_type":null,"person_type":{sent}"#),
+            format!(r#""person_type":{sent},"person_type":"","person\u005ftype":null"#),
+        ] {
+            let body = format!(
+                r#"{{"identity_id":"7","timestamp":1566016554020,"ext_data":{{{others}}}}}"#
+            );
+            let event = super::one(body.as_bytes(), &source(Feed::Realtime)).event;
+            assert_eq!(event.person_type, PersonType::Unknown, "{others}");
+        }
+    }
+}
