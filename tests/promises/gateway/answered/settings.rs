@@ -94,8 +94,8 @@ fn topics_of_one_broker_are_warned_of_at_the_start_and_by_a_check() {
     wait_until("the warning", || gateway.log().contains(warning));
     assert_eq!(gateway.log().matches(warning).count(), 1);
 
-    let (found, code) = gateway.run(&["check", "--online"]);
+    let (found, _) = gateway.run(&["check", "--online"]);
+    let kafka = found.lines().find(|line| line.starts_with("kafka     ok"));
     let warning = "warning: min.insync.replicas is 1 of one-broker.blacklist, ";
-    assert!(found.contains(warning), "{found}");
-    assert_eq!(code, Some(0), "{found}");
+    assert!(kafka.is_some_and(|line| line.contains(warning)), "{found}");
 }

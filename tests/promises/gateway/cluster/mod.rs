@@ -14,6 +14,7 @@ use boxbridge_proof::simulate;
 
 use campaign::{Campaign, Gateways, for_a_while};
 use fleet::{Fleet, Shape};
+use verdict::Verdict;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_goes_with_its_disk_takes_nothing_that_kafka_acknowledged() {
@@ -32,9 +33,7 @@ async fn a_gateway_that_goes_with_its_disk_takes_nothing_that_kafka_acknowledged
         .await;
     campaign.step("rolled", Gateways::Roll, Fleet::roll).await;
 
-    let mut verdict = campaign.finish().await;
-    println!("{verdict}");
-    verdict.demand_that_nothing_is_lost();
+    judge(campaign).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,10 +46,7 @@ async fn what_kafka_acknowledged_outlives_every_fault() {
     lose_kafka(&mut campaign).await;
     lose_bus_and_bucket(&mut campaign).await;
 
-    let mut verdict = campaign.finish().await;
-    println!("{verdict}");
-    verdict.demand_that_nothing_is_lost();
-    verdict.demand_order();
+    judge(campaign).await.demand_order();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,10 +57,7 @@ async fn alerts_overtake_a_hundred_thousand_passes() {
     get_warm(&mut campaign).await;
     overtake(&mut campaign).await;
 
-    let mut verdict = campaign.finish().await;
-    println!("{verdict}");
-    verdict.demand_that_nothing_is_lost();
-    verdict.demand_order();
+    judge(campaign).await.demand_order();
 }
 
 /// One, two and four gateways, each with as many boxes as the first, and edge beside them: what does an event cost, and how late is an alert while
@@ -85,10 +78,17 @@ async fn more_gateways_carry_more() {
             campaign.step("rolled", Gateways::Roll, Fleet::roll).await;
         }
 
-        let mut verdict = campaign.finish().await;
-        println!("gateways: {gateways}, over Kafka: {over_kafka}\n{verdict}");
-        verdict.demand_that_nothing_is_lost();
+        println!("gateways: {gateways}, over Kafka: {over_kafka}");
+        judge(campaign).await;
     }
+}
+
+/// Prints the table, and demands that nothing is lost.
+async fn judge(campaign: Campaign) -> Verdict {
+    let mut verdict = campaign.finish().await;
+    println!("{verdict}");
+    verdict.demand_that_nothing_is_lost();
+    verdict
 }
 
 fn shape(gateways: usize, answer_deadline: Duration) -> Shape {
